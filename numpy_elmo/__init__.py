@@ -1,0 +1,15 @@
+"""ELMo inference in pure NumPy.
+
+>>> import numpy_elmo
+>>> elmo = numpy_elmo.load("tiny")
+>>> [vectors] = elmo.embed([["Where", "have", "you", "placed", "the", "point"]])
+"""
+
+from numpy_elmo import errors
+from numpy_elmo.download import download
+from numpy_elmo.elmo import Elmo, load
+from numpy_elmo.layers.scalar_mix import ScalarMix
+
+__all__ = ["Elmo", "ScalarMix", "__version__", "download", "errors", "load"]
+
+__version__ = "0.1.0"

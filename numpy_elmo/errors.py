@@ -1,0 +1,43 @@
+"""The errors that numpy_elmo raises for bad input.
+
+Every message names the thing that is wrong and the remedy.  Each class also derives from the built-in exception that a
+caller would expect, so ``except ValueError`` works as well as ``except ElmoError``.
+"""
+
+from __future__ import annotations
+
+
+class ElmoError(Exception):
+    """Base of every error that numpy_elmo raises on purpose."""
+
+
+class OptionsError(ElmoError, ValueError):
+    """The options file is not one that describes an ELMo model."""
+
+
+class WeightsError(ElmoError, ValueError):
+    """The weight file cannot be read, does not fit its options, or holds values that are not finite."""
+
+
+class ModelNotFoundError(ElmoError, FileNotFoundError):
+    """The model, or a file of it, is not where it was looked for."""
+
+
+class InputError(ElmoError, ValueError):
+    """Text, tokens or an argument have the right type and a value that cannot be used."""
+
+
+class InputTypeError(ElmoError, TypeError):
+    """An argument has the wrong type, such as a string where a list of tokens belongs."""
+
+
+class OutputError(ElmoError, OSError):
+    """An output file cannot be written."""
+
+
+class DownloadError(ElmoError, OSError):
+    """A model could not be fetched, or what came was not the file that was asked for."""
+
+
+class MissingExtraError(ElmoError, ImportError):
+    """A feature needs an optional dependency that is not installed."""
