@@ -1,0 +1,89 @@
+"""Packing: where each token of a batch of sentences goes when the batch is processed step by step.
+
+Index arithmetic only; nothing here knows what a vector is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Indices = npt.NDArray[np.intp]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The step-by-step order of the tokens of some sentences, for both reading directions.
+
+    The sentences' tokens are taken as one flat sequence, sentence after sentence, N tokens in all.
+
+    Attributes
+    ----------
+    order : ndarray of int, shape (B,)
+        Sentences by falling length; equal lengths keep their order.
+    batch_sizes : ndarray of int, shape (T,)
+        Sentences that have a token at each step.
+    forward : ndarray of int, shape (N,)
+        Flat position of each packed token, reading left to right.
+    backward : ndarray of int, shape (N,)
+        Flat position of each packed token, reading every sentence from its own last token to its first.
+    """
+
+    order: Indices
+    batch_sizes: Indices
+    forward: Indices
+    backward: Indices
+
+
+def pack(lengths: Sequence[int]) -> Packing:
+    """Lay out sentences of the given lengths step by step.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Tokens of each sentence, boundaries included; each at least 1.
+
+    Returns
+    -------
+    Packing
+
+    Examples
+    --------
+    Sentence 0 has the tokens 0 and 1, sentence 1 the tokens 2, 3 and 4:
+
+    >>> packing = pack([2, 3])
+    >>> packing.batch_sizes.tolist()
+    [2, 2, 1]
+    >>> packing.forward.tolist()
+    [2, 0, 3, 1, 4]
+    >>> packing.backward.tolist()
+    [4, 1, 3, 0, 2]
+    """
+    length = np.asarray(lengths, dtype=np.intp)
+    order = np.argsort(-length, kind="stable")
+    sorted_length = length[order]
+    n_steps = int(sorted_length[0])
+    # Sentences longer than t have a token at step t.
+    batch_sizes = len(length) - np.searchsorted(sorted_length[::-1], np.arange(n_steps), side="right")
+    step = np.repeat(np.arange(n_steps), batch_sizes)  # [N]
+    row = np.arange(len(step)) - np.repeat(np.cumsum(batch_sizes) - batch_sizes, batch_sizes)  # [N], into `order`
+    first = (np.cumsum(length) - length)[order]  # [B]
+    return Packing(
+        order=order,
+        batch_sizes=batch_sizes,
+        forward=first[row] + step,
+        backward=first[row] + sorted_length[row] - 1 - step,
+    )
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Cut an iterable into lists of `size` items, the last one perhaps shorter."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

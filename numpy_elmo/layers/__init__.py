@@ -1,0 +1,1 @@
+"""The arithmetic of ELMo, one layer a file."""

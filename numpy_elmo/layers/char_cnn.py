@@ -1,0 +1,80 @@
+"""Character CNN: from the characters of a token to one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from numpy_elmo.layers.arrays import Array
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One bank of filters of the same width.
+
+    Attributes
+    ----------
+    W : ndarray, shape (width, E, n)
+        Filter weights.
+    b : ndarray, shape (n,)
+        Bias.
+    """
+
+    W: Array
+    b: Array
+
+
+@dataclass(frozen=True)
+class CharCNN:
+    r"""Convolutions over a token's characters, each pooled to its maximum over the token.
+
+    With :math:`e_1, \dots, e_C` the vectors of the token's characters, filter :math:`k` of width :math:`w` gives
+
+    .. math:: y_k = \phi\Bigl(\max_{1 \le t \le C - w + 1} \; b_k + \sum_{s=1}^{w} W_{s,:,k} \cdot e_{t+s-1}\Bigr)
+
+    The outputs of all banks are concatenated in the order of the options.
+
+    Attributes
+    ----------
+    char_embed : ndarray, shape (261, E)
+        One row a character, see `numpy_elmo.characters`.
+    convolutions : tuple of Convolution
+        The banks of filters.
+    activation : callable
+        The nonlinearity :math:`\phi`: relu in all published models, or tanh.
+
+    References
+    ----------
+    Peters et al. 2018, arXiv:1802.05365, section 3.4; Kim et al. 2016, arXiv:1508.06615, section 2.2.
+    """
+
+    char_embed: Array
+    convolutions: tuple[Convolution, ...]
+    activation: Callable[[Array], Array]
+
+    def __call__(self, character_ids: npt.NDArray[np.intp]) -> Array:
+        """Return the vectors of some tokens.
+
+        Parameters
+        ----------
+        character_ids : ndarray of int, shape (N, C)
+            Rows of `char_embed`; C is at least the widest filter.
+
+        Returns
+        -------
+        ndarray, shape (N, F)
+            F is the number of filters of all banks.
+        """
+        characters = self.char_embed[character_ids]  # [N, C, E]
+        return np.concatenate([self._pool(characters, bank) for bank in self.convolutions], axis=1)  # [N, F]
+
+    def _pool(self, characters: Array, bank: Convolution) -> Array:
+        width, n_embedding, n_filters = bank.W.shape
+        windows = np.lib.stride_tricks.sliding_window_view(characters, width, axis=1)  # [N, C - width + 1, E, width]
+        windows = windows.swapaxes(2, 3)  # [N, C - width + 1, width, E]
+        flat = windows.reshape(*windows.shape[:2], width * n_embedding)  # [N, C - width + 1, width * E]
+        convolved = flat @ bank.W.reshape(width * n_embedding, n_filters)  # [N, C - width + 1, n]
+        return self.activation(convolved.max(axis=1) + bank.b)  # [N, n]
