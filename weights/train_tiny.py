@@ -1,0 +1,393 @@
+"""Train the small biLM that ships in ``weights/tiny``, and write it in the published layout.
+
+    pip install -e ".[train]"
+    python weights/train_tiny.py --corpus CORPUS_DIR
+
+``CORPUS_DIR`` holds ``train.txt`` and ``heldout.txt``, one tokenised sentence a line.  The training text is not part
+of this repository; ``weights/tiny/README.md`` says what it was.
+
+The objective is the paper's (arXiv:1802.05365, section 3.1): every token is predicted from its left context by one
+LSTM stack and from its right context by another; both stacks share the character CNN below and the softmax above.
+Three choices keep it within hours on two CPU cores:
+
+* A batch holds sentences of exactly one length, so nothing is padded, and the backward direction is the forward one
+  on the flipped sentence.  Every sentence starts from a zero state, as ``state="reset"`` does at inference.
+* The token part runs once for each distinct word of a batch.
+* The softmax is sampled (Jean et al. 2015, arXiv:1412.2007) until the last ``FULL_SOFTMAX_EPOCHS``, which normalise
+  over the whole vocabulary.
+
+A run is a function of the seed, the corpus and the torch build.  It saves its state every ``CHECKPOINT_EVERY`` steps;
+the same command after an interruption goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
+
+from numpy_elmo.characters import N_CHARACTERS, PADDING, SENTENCE_END, SENTENCE_START, character_ids
+
+OPTIONS: dict[str, Any] = {
+    "lstm": {
+        "use_skip_connections": True,
+        "projection_dim": 96,
+        "cell_clip": 3,
+        "proj_clip": 3,
+        "dim": 384,
+        "n_layers": 2,
+    },
+    "char_cnn": {
+        "activation": "relu",
+        "filters": [[1, 32], [2, 32], [3, 64], [4, 96], [5, 96], [6, 64]],
+        "n_highway": 1,
+        "embedding": {"dim": 16},
+        "n_characters": 262,
+        "max_characters_per_token": 50,
+    },
+}
+UNKNOWN = "<UNK>"
+VOCABULARY_SIZE = 10_000  # softmax rows, with <S>, </S> and <UNK>
+DROPOUT = 0.1
+TOKENS_PER_BATCH = 2048
+LEARNING_RATE = 3e-3
+WARM_UP_STEPS = 500
+DECAY_FRACTION = 0.4  # the last part of the run, over which the learning rate falls to zero
+MAX_GRADIENT_NORM = 1.0
+N_SAMPLES = 1536  # softmax rows drawn a batch, shared by all of its positions
+FULL_SOFTMAX_EPOCHS = 1
+CHECKPOINT_EVERY = 250
+
+
+# -- data ------------------------------------------------------------------------------------------------------------
+
+
+class Corpus:
+    """Sentences as arrays of type ids, grouped by length; the character row and softmax row of every type."""
+
+    def __init__(self, path: Path, vocabulary: list[str] | None = None) -> None:
+        with path.open(encoding="utf-8") as file:
+            sentences = [line.split() for line in file]
+        sentences = [sentence for sentence in sentences if sentence]
+        counts = Counter(token for sentence in sentences for token in sentence)
+        if vocabulary is None:
+            ranked = sorted(counts, key=lambda word: (-counts[word], word))
+            vocabulary = [SENTENCE_START, SENTENCE_END, UNKNOWN, *ranked[: VOCABULARY_SIZE - 3]]
+        self.vocabulary = vocabulary
+        types = [SENTENCE_START, SENTENCE_END, *counts]
+        type_id = {word: i for i, word in enumerate(types)}
+        softmax_row = {word: i for i, word in enumerate(vocabulary)}
+        max_characters = OPTIONS["char_cnn"]["max_characters_per_token"]
+        self.characters = torch.from_numpy(character_ids(types, max_characters))
+        self.n_used = (self.characters != PADDING).sum(1)  # characters of each type, with its boundaries
+        self.softmax_row = torch.tensor([softmax_row.get(word, softmax_row[UNKNOWN]) for word in types])
+        by_length: dict[int, list[list[int]]] = {}
+        for sentence in sentences:
+            ids = [0, *(type_id[token] for token in sentence), 1]
+            by_length.setdefault(len(ids), []).append(ids)
+        self.by_length = {length: np.array(rows) for length, rows in sorted(by_length.items())}
+
+    def batches(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """All sentences once, as ``(B, T)`` arrays of type ids, in an order drawn from ``rng``."""
+        batches = []
+        for rows in self.by_length.values():
+            n_batches = math.ceil(rows.size / TOKENS_PER_BATCH)
+            batches += np.array_split(rows[rng.permutation(len(rows))], min(n_batches, len(rows)))
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+
+# -- model -----------------------------------------------------------------------------------------------------------
+
+
+class LstmSteps(torch.autograd.Function):
+    """The recurrence of one layer, both directions at once, with its gradient written out.
+
+    torch's own projected LSTM has no clips, and differentiating a Python loop adds up the weight gradient once a
+    step.  Here the steps only leave their gate gradients behind; each weight gradient is then one matrix product over
+    all steps.  A clipped value passes no gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, recurrent: Tensor, projection: Tensor) -> Tensor:
+        # x [2, T, B, 4D], the input's part of the gates, both biases in it; recurrent [2, P, 4D]; projection [2, D, P]
+        two, n_steps, n_rows, width = x.shape
+        d = width // 4
+        cell_clip, proj_clip = OPTIONS["lstm"]["cell_clip"], OPTIONS["lstm"]["proj_clip"]
+        gates = torch.empty_like(x)
+        cells = x.new_zeros(two, n_steps + 1, n_rows, d)
+        tanh_cells = x.new_empty(two, n_steps, n_rows, d)
+        outputs = x.new_zeros(two, n_steps + 1, n_rows, projection.shape[2])
+        for t in range(n_steps):
+            z = torch.baddbmm(x[:, t], outputs[:, t], recurrent)  # [2, B, 4D]
+            z[..., :d].sigmoid_()
+            z[..., d : 2 * d].tanh_()
+            z[..., 2 * d :].sigmoid_()
+            i, j, f, o = z.chunk(4, -1)
+            gates[:, t] = z
+            cells[:, t + 1] = torch.addcmul(i * j, f, cells[:, t]).clamp_(-cell_clip, cell_clip)
+            tanh_cells[:, t] = cells[:, t + 1].tanh()
+            outputs[:, t + 1] = torch.bmm(o * tanh_cells[:, t], projection).clamp_(-proj_clip, proj_clip)
+        ctx.save_for_backward(gates, cells, tanh_cells, outputs, recurrent, projection)
+        return outputs[:, 1:].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        (upstream,) = gradients
+        gates, cells, tanh_cells, outputs, recurrent, projection = ctx.saved_tensors
+        two, n_steps, n_rows, width = gates.shape
+        d = width // 4
+        cell_clip, proj_clip = OPTIONS["lstm"]["cell_clip"], OPTIONS["lstm"]["proj_clip"]
+        d_x = torch.empty_like(gates)
+        d_h = torch.empty_like(upstream)
+        d_cell = upstream.new_zeros(two, n_rows, d)
+        d_recurrent_output = upstream.new_zeros(two, n_rows, upstream.shape[3])
+        recurrent_t, projection_t = recurrent.transpose(1, 2), projection.transpose(1, 2)
+        for t in reversed(range(n_steps)):
+            i, j, f, o = gates[:, t].chunk(4, -1)
+            tanh_cell = tanh_cells[:, t]
+            open_output = outputs[:, t + 1].abs() < proj_clip
+            d_h[:, t] = (upstream[:, t] + d_recurrent_output) * open_output
+            d_m = torch.bmm(d_h[:, t], projection_t)  # [2, B, D]
+            d_cell = d_cell + d_m * o * (1 - tanh_cell * tanh_cell)
+            d_cell *= cells[:, t + 1].abs() < cell_clip
+            z = d_x[:, t]
+            z[..., :d] = d_cell * j * i * (1 - i)
+            z[..., d : 2 * d] = d_cell * i * (1 - j * j)
+            z[..., 2 * d : 3 * d] = d_cell * cells[:, t] * f * (1 - f)
+            z[..., 3 * d :] = d_m * tanh_cell * o * (1 - o)
+            d_recurrent_output = torch.bmm(z, recurrent_t)
+            d_cell = d_cell * f
+        flat_x = d_x.flatten(1, 2)  # [2, T*B, 4D]
+        d_recurrent = torch.bmm(outputs[:, :-1].flatten(1, 2).transpose(1, 2), flat_x)
+        m = (gates[..., 3 * d :] * tanh_cells).flatten(1, 2)
+        d_projection = torch.bmm(m.transpose(1, 2), d_h.flatten(1, 2))
+        return d_x, d_recurrent, d_projection
+
+
+class BiLM(nn.Module):
+    """Character CNN, highway and projection, two LSTM layers in both directions, and the softmax they share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        lstm, cnn = OPTIONS["lstm"], OPTIONS["char_cnn"]
+        p, d, e = lstm["projection_dim"], lstm["dim"], cnn["embedding"]["dim"]
+        n_filters = sum(n for _, n in cnn["filters"])
+
+        def normal(*shape: int, fan_in: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(*shape) / math.sqrt(fan_in))
+
+        self.char_embed = nn.Parameter(torch.rand(N_CHARACTERS, e) * 2 - 1)
+        self.cnn_w = nn.ParameterList([normal(n, e, width, fan_in=e * width) for width, n in cnn["filters"]])
+        self.cnn_b = nn.ParameterList([nn.Parameter(torch.zeros(n)) for _, n in cnn["filters"]])
+        self.w_carry = normal(n_filters, n_filters, fan_in=n_filters)
+        self.b_carry = nn.Parameter(torch.full((n_filters,), -2.0))
+        self.w_transform = normal(n_filters, n_filters, fan_in=n_filters)
+        self.b_transform = nn.Parameter(torch.zeros(n_filters))
+        self.w_proj = normal(n_filters, p, fan_in=n_filters)
+        self.b_proj = nn.Parameter(torch.zeros(p))
+        layers = range(lstm["n_layers"])
+        self.lstm_w = nn.ParameterList([normal(2, 2 * p, 4 * d, fan_in=2 * p) for _ in layers])
+        self.lstm_b = nn.ParameterList([nn.Parameter(torch.zeros(2, 4 * d)) for _ in layers])
+        self.lstm_w_p = nn.ParameterList([normal(2, d, p, fan_in=d) for _ in layers])
+        self.softmax_w = normal(VOCABULARY_SIZE, p, fan_in=p)
+        self.softmax_b = nn.Parameter(torch.zeros(VOCABULARY_SIZE))
+
+    def tokens(self, characters: Tensor) -> Tensor:
+        x = self.char_embed[characters].transpose(1, 2)  # [N, E, C]
+        pools = [F.conv1d(x, w, b).amax(2) for w, b in zip(self.cnn_w, self.cnn_b, strict=True)]
+        y = F.relu(torch.cat(pools, 1))  # [N, F]
+        gate = torch.sigmoid(y @ self.w_carry + self.b_carry)
+        y = gate * F.relu(y @ self.w_transform + self.b_transform) + (1 - gate) * y
+        return y @ self.w_proj + self.b_proj  # [N, P]
+
+    def forward(self, batch: Tensor, corpus: Corpus) -> Tensor:
+        """Top-layer outputs ``(2, T - 1, B, P)`` that predict the next token of each direction's reading order."""
+        types, index = torch.unique(batch, return_inverse=True)
+        # A window that holds padding only is the same for every token, so one such window stands for all of them.
+        widest = max(width for width, _ in OPTIONS["char_cnn"]["filters"])
+        n_characters = min(int(corpus.n_used[types].max()) + widest, corpus.characters.shape[1])
+        vectors = self.tokens(corpus.characters[types, :n_characters])
+        x = vectors[index.T]  # [T, B, P]
+        x = torch.stack([x[:-1], x.flip(0)[:-1]])  # [2, T - 1, B, P]
+        p, d = OPTIONS["lstm"]["projection_dim"], OPTIONS["lstm"]["dim"]
+        forget = torch.zeros(4 * d)
+        forget[2 * d : 3 * d] = 1.0
+        for layer, (w, b, w_p) in enumerate(zip(self.lstm_w, self.lstm_b, self.lstm_w_p, strict=True)):
+            x = F.dropout(x, DROPOUT, self.training)
+            gates = torch.baddbmm((b + forget).unsqueeze(1), x.flatten(1, 2), w[:, :p])
+            y = LstmSteps.apply(gates.view(*x.shape[:3], 4 * d), w[:, p:], w_p)
+            x = x + y if layer > 0 else y
+        return F.dropout(x, DROPOUT, self.training)
+
+    def sampled_loss(self, h: Tensor, targets: Tensor, samples: Tensor, log_expected: Tensor) -> Tensor:
+        """Mean negative log-likelihood among the target and the ``samples``, logits corrected by the proposal."""
+        true = (h * self.softmax_w[targets]).sum(1) + self.softmax_b[targets] - log_expected[targets]
+        other = F.linear(h, self.softmax_w[samples], self.softmax_b[samples] - log_expected[samples])
+        other = other.masked_fill(samples == targets.unsqueeze(1), -torch.inf)
+        return (torch.logaddexp(true, other.logsumexp(1)) - true).mean()
+
+    def losses(self, h: Tensor, targets: Tensor) -> Tensor:
+        """Negative log-likelihood of every target over the whole vocabulary."""
+        return F.cross_entropy(F.linear(h, self.softmax_w, self.softmax_b), targets, reduction="none")
+
+
+def targets_of(batch: Tensor, corpus: Corpus) -> Tensor:
+    """Softmax rows ``(2, T - 1, B)`` of the next token in each direction's reading order."""
+    rows = corpus.softmax_row[batch.T]
+    return torch.stack([rows[1:], rows.flip(0)[1:]])
+
+
+# -- training --------------------------------------------------------------------------------------------------------
+
+
+def learning_rate(step: int, n_steps: int) -> float:
+    """Linear warm-up, a plateau, and a linear fall to zero."""
+    fall = (n_steps - step) / (DECAY_FRACTION * n_steps)
+    return LEARNING_RATE * min((step + 1) / WARM_UP_STEPS, 1.0, fall)
+
+
+@torch.no_grad()
+def perplexities(model: BiLM, corpus: Corpus) -> tuple[float, float]:
+    """Forward and backward perplexity of a corpus, boundary predictions counted."""
+    model.eval()
+    total, n = np.zeros(2), 0
+    for rows in corpus.batches(np.random.default_rng(0)):
+        batch = torch.from_numpy(rows)
+        targets = targets_of(batch, corpus)
+        h = model(batch, corpus)
+        for direction in range(2):
+            total[direction] += model.losses(h[direction].flatten(0, 1), targets[direction].flatten()).sum().item()
+        n += targets[0].numel()
+    model.train()
+    forward, backward = np.exp(total / n)
+    return float(forward), float(backward)
+
+
+def write_model(model: BiLM, vocabulary: list[str], folder: Path) -> None:
+    """Write the four files of the published layout; each appears under its name only when whole."""
+    p = OPTIONS["lstm"]["projection_dim"]
+    bilm: dict[str, Tensor] = {"char_embed": model.char_embed}
+    for i, (w, b) in enumerate(zip(model.cnn_w, model.cnn_b, strict=True)):
+        bilm[f"CNN/W_cnn_{i}"] = w.permute(2, 1, 0).unsqueeze(0)  # [1, width, E, n]
+        bilm[f"CNN/b_cnn_{i}"] = b
+    bilm |= {"CNN_high_0/W_carry": model.w_carry, "CNN_high_0/b_carry": model.b_carry}
+    bilm |= {"CNN_high_0/W_transform": model.w_transform, "CNN_high_0/b_transform": model.b_transform}
+    bilm |= {"CNN_proj/W_proj": model.w_proj, "CNN_proj/b_proj": model.b_proj}
+    for direction in range(2):
+        for layer in range(OPTIONS["lstm"]["n_layers"]):
+            cell = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
+            bilm[f"{cell}/W_0"] = model.lstm_w[layer][direction]
+            bilm[f"{cell}/B"] = model.lstm_b[layer][direction]
+            bilm[f"{cell}/W_P_0"] = model.lstm_w_p[layer][direction]
+    softmax = {"softmax/W": model.softmax_w, "softmax/b": model.softmax_b}
+    assert model.softmax_w.shape == (len(vocabulary), p)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, tensors in (("weights.hdf5", bilm), ("softmax_weights.hdf5", softmax)):
+        with h5py.File(folder / f"{name}.part", "w") as file:
+            for dataset, tensor in tensors.items():
+                file[dataset] = tensor.detach().numpy()
+        (folder / f"{name}.part").replace(folder / name)
+    (folder / "options.json").write_text(json.dumps(OPTIONS) + "\n", encoding="utf-8")
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+
+
+def train(arguments: argparse.Namespace) -> None:
+    torch.manual_seed(arguments.seed)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    corpus = Corpus(arguments.corpus / "train.txt")
+    heldout = Corpus(arguments.corpus / "heldout.txt", corpus.vocabulary)
+    model = BiLM()
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
+    steps_per_epoch = len(corpus.batches(np.random.default_rng(0)))
+    n_steps = steps_per_epoch * arguments.epochs
+    step = 0
+    if arguments.state.exists():
+        state = torch.load(arguments.state)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+
+    # Log-uniform proposal over the frequency ranks, drawn with replacement: log of the expected count of each row.
+    ranks = torch.arange(VOCABULARY_SIZE)
+    proposal = torch.log1p(1 / (ranks + 1.0)) / math.log(VOCABULARY_SIZE + 1)
+    log_expected = torch.log(-torch.expm1(N_SAMPLES * torch.log1p(-proposal)))
+
+    n_tokens, since, running = 0, time.perf_counter(), 0.0
+    batches: list[np.ndarray] = []
+    while step < n_steps:
+        epoch, position = divmod(step, steps_per_epoch)
+        if not batches or position == 0:
+            batches = corpus.batches(np.random.default_rng([arguments.seed, epoch]))
+        torch.manual_seed(arguments.seed * 1_000_003 + step)  # dropout and samples of a step, whenever it runs
+        batch = torch.from_numpy(batches[position])
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, n_steps)
+        h = model(batch, corpus).flatten(0, 2)
+        targets = targets_of(batch, corpus).flatten()
+        if epoch >= arguments.epochs - FULL_SOFTMAX_EPOCHS:
+            loss = model.losses(h, targets).mean()
+        else:
+            samples = torch.multinomial(proposal, N_SAMPLES, replacement=True).unique()
+            loss = model.sampled_loss(h, targets, samples, log_expected)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
+        optimizer.step()
+        step += 1
+        n_tokens += batch.numel()
+        running += loss.item()
+        if step % 50 == 0:
+            elapsed = time.perf_counter() - since
+            minutes_left = (n_steps - step) * elapsed / 50 / 60
+            print(
+                f"step {step}/{n_steps}  epoch {step / steps_per_epoch:.2f}  loss {running / 50:.3f}"
+                f"  {n_tokens / elapsed:,.0f} tokens/s  {minutes_left:.0f} min left",
+                flush=True,
+            )
+            n_tokens, since, running = 0, time.perf_counter(), 0.0
+        if step % CHECKPOINT_EVERY == 0 or step == n_steps:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            partial = arguments.state.with_name(arguments.state.name + ".part")
+            torch.save(state, partial)
+            partial.replace(arguments.state)
+        if step % (4 * CHECKPOINT_EVERY) == 0 or step == n_steps:
+            forward, backward = perplexities(model, heldout)
+            print(f"step {step}/{n_steps}  held-out perplexity: forward {forward:.1f}, backward {backward:.1f}")
+            write_model(model, corpus.vocabulary, arguments.out)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Train the small embedded biLM.")
+    parser.add_argument("--corpus", type=Path, required=True, help="folder with train.txt and heldout.txt")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "tiny", help="folder the model is written to"
+    )
+    parser.add_argument(
+        "--state", type=Path, default=Path("train_tiny.state"), help="checkpoint, made and resumed from"
+    )
+    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=0, help="torch threads (default: torch's choice)")
+    arguments = parser.parse_args()
+    if not (arguments.corpus / "train.txt").exists():
+        print(f"train_tiny.py: {arguments.corpus} holds no train.txt; see weights/tiny/README.md", file=sys.stderr)
+        return 2
+    train(arguments)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
