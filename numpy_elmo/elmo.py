@@ -1,0 +1,343 @@
+"""Sentences in, vectors out: the model as its users see it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from numpy_elmo.batching import batches, pack
+from numpy_elmo.bilm import Bilm, BilmState
+from numpy_elmo.characters import SENTENCE_END, SENTENCE_START
+from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.lstm import LstmState
+from numpy_elmo.layers.scalar_mix import ScalarMix
+from numpy_elmo.options import ModelOptions
+from numpy_elmo.source import find_model
+from numpy_elmo.tokens import TokenEncoder
+from numpy_elmo.weights import read_model
+
+Layers: TypeAlias = Literal["all", "top", "average"] | int | ScalarMix
+StatePolicy: TypeAlias = Literal["reset", "carry", "frozen"]
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    options: str | os.PathLike[str] | None = None,
+    dtype: Literal["float32", "float64"] = "float32",
+) -> Elmo:
+    """Load a model in the published ELMo format.
+
+    Parameters
+    ----------
+    source : str or path
+        One of
+
+        * a folder with ``options.json`` (or ``*options*.json``) and ``model.hdf5`` (or one other ``*.hdf5``),
+        * a weight file, with `options`,
+        * a zip as NLPL publishes them, with ``model.hdf5`` and ``options.json``,
+        * the name of a model: ``"tiny"``, which comes with the package, or one that was downloaded before.
+
+        Nothing is ever fetched from here.
+    options : str or path, optional
+        The options file.
+    dtype : {"float32", "float64"}
+        Precision to compute in.  ``"float64"`` evaluates the same weights in double precision: slower, and the
+        reference to judge float32 by.
+
+    Returns
+    -------
+    Elmo
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is no such model, or a file of it is missing.
+    OptionsError
+        If the options file does not describe a model that reads characters.
+    WeightsError
+        If the weight file is damaged, is something else, or does not fit the options.
+
+    Examples
+    --------
+    >>> import numpy_elmo
+    >>> elmo = numpy_elmo.load("tiny")
+    >>> [vectors] = elmo.embed([["Where", "have", "you", "placed", "the", "point"]])
+    >>> vectors.shape  # layers, tokens, features
+    (3, 6, 192)
+    """
+    if dtype not in ("float32", "float64"):
+        raise InputError(f'dtype must be "float32" or "float64", not {dtype!r}')
+    files = find_model(source, options)
+    with files.open_weights() as file:
+        encoder, bilm = read_model(file, files.options, dtype, files.name)
+    return Elmo(files.options, encoder, bilm)
+
+
+class Elmo:
+    """A loaded model.  Made by `load`.
+
+    The weights never change, and calls with ``state="reset"`` or ``"frozen"`` share nothing that does: they may run
+    in several threads at once.  Calls with ``state="carry"`` follow one another.
+
+    Attributes
+    ----------
+    options : ModelOptions
+        What the options file says.
+    n_layers : int
+        LSTM layers, L; there are L + 1 layers of vectors.
+    vector_size : int
+        Length of a token's vector in one layer, 2 P.
+
+    References
+    ----------
+    Peters et al. 2018, "Deep contextualized word representations", arXiv:1802.05365.
+    """
+
+    def __init__(self, options: ModelOptions, encoder: TokenEncoder, bilm: Bilm) -> None:
+        self.options = options
+        self.n_layers = options.lstm.n_layers
+        self.vector_size = 2 * options.lstm.projection_dim
+        self._encoder = encoder
+        self._bilm = bilm
+        self._carry_lock = threading.Lock()
+        self._carried = bilm.zero_state(0)
+        self._frozen: BilmState | None = None
+
+    def __repr__(self) -> str:
+        lstm = self.options.lstm
+        return f"<Elmo: {self.n_layers} LSTM layers {lstm.dim}/{lstm.projection_dim}, vectors of {self.vector_size}>"
+
+    def embed(
+        self,
+        sentences: Iterable[Iterable[str]],
+        *,
+        layers: Layers = "all",
+        state: StatePolicy = "reset",
+        boundaries: bool = False,
+        batch_size: int = 64,
+    ) -> list[Array]:
+        """Return the vectors of every token of every sentence.
+
+        Parameters
+        ----------
+        sentences : iterable of token lists
+            Tokenised sentences.  The models expect cased text with punctuation split off, as in their training data.
+        layers : {"all", "top", "average"}, int or ScalarMix
+            All layers, the last one, their mean, the one of this number (0 is the token layer), or a weighted mix.
+        state : {"reset", "carry", "frozen"}
+            What the LSTMs remember at the start of a sentence.
+
+            ``"reset"``
+                Nothing.  A sentence has the same vectors whatever stands before it or beside it.
+            ``"carry"``
+                What AllenNLP and bilm-tf do: sentence k of a batch goes on from sentence k of the batch before, in
+                this call or the last.  The first `batch_size` sentences are the first batch, and so on.  A larger
+                batch starts its further sentences from zeros, a smaller one leaves the other states as they were.
+            ``"frozen"``
+                The state that `warm_up` made, for every sentence the same.
+        boundaries : bool
+            Whether to return the vectors of ``<S>`` and ``</S>`` too, first and last.
+        batch_size : int
+            Sentences that run together.
+
+        Returns
+        -------
+        list of ndarray
+            One array a sentence, in order; float32, or float64 if the model was loaded so.  Shape
+            ``(L + 1, n_tokens, 2 P)`` for ``layers="all"``, else ``(n_tokens, 2 P)``.  An empty sentence has no
+            tokens: ``(L + 1, 0, 2 P)`` or ``(0, 2 P)``.
+
+        Raises
+        ------
+        InputTypeError
+            If a sentence is a string instead of a list of tokens, or a token is not a string.
+        InputError
+            If an argument has a value that is not listed here, or the state is ``"frozen"`` before `warm_up`.
+        """
+        checked = check_sentences(sentences)
+        select = self._selector(layers)
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise InputError(f"batch_size must be a positive integer, not {batch_size!r}")
+        tokens = slice(None) if boundaries else slice(1, -1)
+
+        def finish(array: Array) -> Array:
+            return np.array(select(array)[..., tokens, :])  # a copy, so that the batch's array can be freed
+
+        if state == "carry":
+            with self._carry_lock:
+                results: list[Array] = []
+                for batch in batches(checked, batch_size):
+                    arrays, self._carried = self._embed_batch(batch, self._carried)
+                    results += map(finish, arrays)
+            return results
+        if state not in ("reset", "frozen"):
+            raise InputError(f'state must be "reset", "carry" or "frozen", not {state!r}')
+        # Neighbours do not matter here, so sentences of similar length share a batch.
+        by_length = sorted(range(len(checked)), key=lambda k: len(checked[k]))
+        found: dict[int, Array] = {}
+        for chosen in batches(by_length, batch_size):
+            arrays, _ = self._embed_batch([checked[k] for k in chosen], self._start(state, len(chosen)))
+            found |= zip(chosen, map(finish, arrays), strict=True)
+        return [found[k] for k in range(len(checked))]
+
+    def embed_padded(
+        self, batch: Iterable[Iterable[str]], *, state: StatePolicy = "reset"
+    ) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Return the vectors of a batch as one array.
+
+        Parameters
+        ----------
+        batch : iterable of token lists
+            B tokenised sentences; they run as one batch.
+        state : {"reset", "carry", "frozen"}
+            As for `embed`.
+
+        Returns
+        -------
+        vectors : ndarray, shape (B, L + 1, T, 2 P)
+            T is the length of the longest sentence.  Zero beyond a sentence's end.
+        mask : ndarray of bool, shape (B, T)
+            True at tokens, False beyond a sentence's end.
+
+        Raises
+        ------
+        InputTypeError, InputError
+            As for `embed`.
+        """
+        arrays = self.embed(checked := check_sentences(batch), state=state, batch_size=max(1, len(checked)))
+        lengths = np.array([len(sentence) for sentence in checked], dtype=np.intp)
+        n_tokens = int(lengths.max(initial=0))
+        vectors = np.zeros((len(arrays), self.n_layers + 1, n_tokens, self.vector_size), self._dtype)
+        for row, array in zip(vectors, arrays, strict=True):
+            row[:, : array.shape[1]] = array
+        return vectors, np.arange(n_tokens) < lengths[:, np.newaxis]
+
+    def reset_state(self) -> None:
+        """Forget what calls with ``state="carry"`` have left behind."""
+        with self._carry_lock:
+            self._carried = self._bilm.zero_state(0)
+
+    def warm_up(self, sentences: Iterable[Iterable[str]]) -> None:
+        """Make the state that ``state="frozen"`` starts every sentence from.
+
+        The sentences run one after the other, each from the state that the one before it left, beginning with zeros.
+        The models were trained with state carried over, so a state that some sentences have left is closer to what
+        they know than zeros are.
+
+        Parameters
+        ----------
+        sentences : iterable of token lists
+            A few sentences like those that will be embedded.
+
+        Raises
+        ------
+        InputTypeError
+            If a sentence is a string instead of a list of tokens, or a token is not a string.
+        InputError
+            If there is no sentence.
+        """
+        checked = check_sentences(sentences)
+        if not checked:
+            raise InputError("warm_up needs at least one sentence; to start from zeros, embed with state='reset'")
+        state = self._bilm.zero_state(1)
+        for sentence in checked:
+            _, state = self._embed_batch([sentence], state)
+        self._frozen = state
+
+    @property
+    def _dtype(self) -> np.dtype[np.floating]:
+        return self._encoder.char_cnn.char_embed.dtype
+
+    def _start(self, policy: str, n_sentences: int) -> BilmState:
+        if policy == "reset":
+            return self._bilm.zero_state(n_sentences)
+        if self._frozen is None:
+            raise InputError("state='frozen' needs a state to start from; call warm_up(sentences) first")
+        return _map_state(lambda array: np.repeat(array, n_sentences, axis=0), self._frozen)
+
+    def _embed_batch(self, batch: list[list[str]], state: BilmState) -> tuple[list[Array], BilmState]:
+        """Return ``(L + 1, n_tokens + 2, 2 P)`` arrays and the state after the batch, as wide as the wider of both."""
+        n_rows = state[0][0].h.shape[0]
+        if n_rows < len(batch):
+            state = _stack_states(state, self._bilm.zero_state(len(batch) - n_rows))
+        bounded = [[SENTENCE_START, *sentence, SENTENCE_END] for sentence in batch]
+        lengths = [len(sentence) for sentence in bounded]
+        tokens = self._encoder([token for sentence in bounded for token in sentence])  # [N, P]
+        running = _map_state(lambda array: array[: len(batch)], state)
+        layers, after = self._bilm(tokens, pack(lengths), running)  # [L + 1, N, 2 P]
+        resting = _map_state(lambda array: array[len(batch) :], state)
+        return np.split(layers, np.cumsum(lengths)[:-1], axis=1), _stack_states(after, resting)
+
+    def _selector(self, layers: Layers) -> Callable[[Array], Array]:
+        n = self.n_layers + 1
+        if isinstance(layers, ScalarMix):
+            if len(layers.weights) != n:
+                raise InputError(f"the model has {n} layers, and this ScalarMix has {len(layers.weights)} weights")
+            return layers
+        if isinstance(layers, str) and layers in ("all", "top", "average"):
+            return {"all": lambda a: a, "top": lambda a: a[-1], "average": lambda a: a.mean(axis=0)}[layers]
+        if isinstance(layers, (int, np.integer)) and not isinstance(layers, bool):
+            if not -n <= layers < n:
+                raise InputError(f"the model has the layers 0 to {n - 1}, there is no layer {layers}")
+            return lambda array: array[layers]
+        raise InputError(f'layers must be "all", "top", "average", an int or a ScalarMix, not {layers!r}')
+
+
+def check_sentences(sentences: Iterable[Iterable[str]]) -> list[list[str]]:
+    """Return the sentences as lists of tokens, or say what is wrong with them.
+
+    Raises
+    ------
+    InputTypeError
+        If something is not of the type that it should be.
+    """
+    if isinstance(sentences, (str, bytes)):
+        raise InputTypeError(
+            "sentences must be a list of token lists, not one string: "
+            "give [text.split()] for one sentence, [line.split() for line in text.splitlines()] for one a line"
+        )
+    if not isinstance(sentences, Iterable):
+        raise InputTypeError(f"sentences must be a list of token lists, not {type(sentences).__name__}")
+    return [_check_sentence(sentence, index) for index, sentence in enumerate(sentences)]
+
+
+def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:
+    if isinstance(sentence, (str, bytes)):
+        raise InputTypeError(
+            f"sentence {index} is a string, {_short(sentence)}, where a list of tokens belongs: "
+            "give sentence.split(), or [tokens] if the list that you gave is itself one sentence"
+        )
+    if not isinstance(sentence, Iterable):
+        raise InputTypeError(f"sentence {index} must be a list of tokens, not {type(sentence).__name__}")
+    tokens = list(sentence)
+    for position, token in enumerate(tokens):
+        if not isinstance(token, str):
+            raise InputTypeError(
+                f"sentence {index}, token {position} must be a string, not {type(token).__name__}: {_short(token)}"
+            )
+    return tokens
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _map_state(function: Callable[[Array], Array], state: BilmState) -> BilmState:
+    forward, backward = (tuple(LstmState(function(s.h), function(s.c)) for s in stack) for stack in state)
+    return forward, backward
+
+
+def _stack_states(first: BilmState, second: BilmState) -> BilmState:
+    forward, backward = (
+        tuple(LstmState(np.concatenate([a.h, b.h]), np.concatenate([a.c, b.c])) for a, b in zip(*stacks, strict=True))
+        for stacks in zip(first, second, strict=True)
+    )
+    return forward, backward

@@ -1,0 +1,217 @@
+"""Where a model's files are: a folder, a weight file with its options, an NLPL zip, or a model's name."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import h5py
+
+from numpy_elmo import models
+from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError, OptionsError, WeightsError
+from numpy_elmo.options import ModelOptions, decode_options
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+# An options file is some hundred bytes.  A bound keeps a wrong file from being read whole.
+MAX_OPTIONS_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model's checked options and its weight file, not opened yet.
+
+    Attributes
+    ----------
+    name : str
+        How messages call the weight file.
+    options : ModelOptions
+        The model's sizes.
+    open_weights : callable
+        Returns a context manager around the open HDF5 file.
+    """
+
+    name: str
+    options: ModelOptions
+    open_weights: Callable[[], AbstractContextManager[h5py.File]]
+
+
+def find_model(source: str | os.PathLike[str], options: str | os.PathLike[str] | None = None) -> ModelFiles:
+    """Find a model's two files and read its options.
+
+    Parameters
+    ----------
+    source : str or path
+        A folder, a weight file (with `options`), an NLPL ``.zip``, or the name of a model.  A path that exists comes
+        before a name.
+    options : str or path, optional
+        The options file, where it is not beside the weights under a name that can be found.
+
+    Returns
+    -------
+    ModelFiles
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is no such path and no such model, or a file of the model is missing.
+    OptionsError
+        If the options file is not one.
+    WeightsError
+        If what stands for the weight file is something else (a git-lfs pointer, an options file, a web page).
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputTypeError(f"source must be a path or a model's name, not {type(source).__name__}")
+    path = Path(source)
+    if not path.exists():
+        if not (isinstance(source, str) and models.is_name(source)):
+            raise ModelNotFoundError(f"{path}: there is no such file or folder; give a folder, a zip or a model's name")
+        path = models.find(source)
+    given = None if options is None else decode_options(_read_options(Path(options)), str(options))
+
+    if path.is_dir():
+        weights = _weights_in(path)
+        found = given or decode_options(_read_options(beside := _options_in(path)), str(beside))
+        return ModelFiles(str(weights), found, partial(_open_file, weights))
+    if zipfile.is_zipfile(path):
+        return _find_in_zip(path, given)
+    _check_is_hdf5(path)
+    if given is None:
+        raise InputError(f"{path} is a weight file; give its options file too (options=...), or the folder of both")
+    return ModelFiles(str(path), given, partial(_open_file, path))
+
+
+def _weights_in(folder: Path) -> Path:
+    preferred = folder / "model.hdf5"
+    if preferred.exists():
+        return preferred
+    # A folder may also hold the softmax of the same model, which is no model by itself.
+    candidates = [path for path in sorted(folder.glob("*.hdf5")) if "softmax" not in path.name]
+    if not candidates:
+        raise ModelNotFoundError(f"{folder} holds no weight file (model.hdf5 or *.hdf5); give the folder that does")
+    if len(candidates) > 1:
+        names = ", ".join(path.name for path in candidates)
+        raise InputError(f"{folder} holds several weight files ({names}); give one of them with its options file")
+    return candidates[0]
+
+
+def _options_in(folder: Path) -> Path:
+    preferred = folder / "options.json"
+    if preferred.exists():
+        return preferred
+    candidates = sorted(folder.glob("*options*.json"))
+    if not candidates:
+        raise ModelNotFoundError(f"{folder} holds no options file (options.json or *options*.json); put it there")
+    if len(candidates) > 1:
+        names = ", ".join(path.name for path in candidates)
+        raise InputError(f"{folder} holds several options files ({names}); give the right one (options=...)")
+    return candidates[0]
+
+
+def _read_options(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_OPTIONS_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ModelNotFoundError(f"{path}: there is no such options file") from error
+    except OSError as error:
+        raise OptionsError(f"{path} cannot be read: {error.strerror}; give the model's options file") from error
+    return _bounded(data, str(path))
+
+
+def _bounded(data: bytes, name: str) -> bytes:
+    if len(data) > MAX_OPTIONS_BYTES and not data.startswith(HDF5_SIGNATURE):
+        raise OptionsError(f"{name} is larger than any options file (1 MiB); give the model's options file")
+    return data
+
+
+@contextmanager
+def _open_file(path: Path) -> Iterator[h5py.File]:
+    _check_is_hdf5(path)
+    with _hdf5_errors(str(path)), h5py.File(path, "r") as file:
+        yield file
+
+
+def _check_is_hdf5(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}; give the model's weight file") from error
+    _check_head(head, path.stat().st_size, str(path))
+
+
+def _check_head(head: bytes, size: int, name: str) -> None:
+    if head.startswith(HDF5_SIGNATURE):
+        return
+    if head.startswith(LFS_POINTER):
+        raise WeightsError(f"{name} is a git-lfs pointer, not the weights: run 'git lfs pull' where it came from")
+    if not size:
+        raise WeightsError(f"{name} is empty; fetch the weight file again")
+    if head.lstrip().startswith(b"{"):
+        raise WeightsError(f"{name} is JSON, not HDF5: were the options file and the weight file swapped?")
+    if head.lstrip()[:9].lower() in (b"<!doctype", b"<html>"):
+        raise WeightsError(f"{name} is a web page, not HDF5: its download failed; fetch the weight file again")
+    raise WeightsError(f"{name} is not an HDF5 file; give the model's weight file (*.hdf5)")
+
+
+@contextmanager
+def _hdf5_errors(name: str) -> Iterator[None]:
+    """Turn what HDF5 raises on opening a broken file into one clear error."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError) as error:
+        if isinstance(error, (WeightsError, ModelNotFoundError)):
+            raise
+        cut = "truncated" in str(error)
+        what = "is cut off before its end" if cut else f"is a damaged HDF5 file ({error})"
+        raise WeightsError(f"{name} {what}; fetch it again") from error
+
+
+def _find_in_zip(path: Path, given: ModelOptions | None) -> ModelFiles:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+            weights = _member(names, "model.hdf5", ".hdf5")
+            if weights is None:
+                raise ModelNotFoundError(f"{path} holds no weight file (model.hdf5); is it the zip of an ELMo model?")
+            if given is None:
+                member = _member(names, "options.json", "options.json")
+                if member is None:
+                    raise ModelNotFoundError(f"{path} holds no options.json; give the options file (options=...)")
+                with archive.open(member) as file:
+                    given = decode_options(
+                        _bounded(file.read(MAX_OPTIONS_BYTES + 1), f"{path}!{member}"), f"{path}!{member}"
+                    )
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise WeightsError(f"{path} is a damaged zip ({error}); fetch it again") from error
+    return ModelFiles(f"{path}!{weights}", given, partial(_open_member, path, weights))
+
+
+def _member(names: list[str], preferred: str, suffix: str) -> str | None:
+    """Return the member that is called `preferred`, else one that ends in `suffix`; the least deep first."""
+    by_depth = sorted(names, key=lambda name: (len(PurePosixPath(name).parts), name))
+    candidates = [name for name in by_depth if PurePosixPath(name).name == preferred]
+    candidates += [name for name in by_depth if name.endswith(suffix) and "softmax" not in name]
+    return candidates[0] if candidates else None
+
+
+@contextmanager
+def _open_member(path: Path, member: str) -> Iterator[h5py.File]:
+    # HDF5 jumps about in its file, which a compressed member cannot do, so the member is held in memory meanwhile.
+    name = f"{path}!{member}"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            data = archive.read(member)
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise WeightsError(f"{path} is a damaged zip ({error}); fetch it again") from error
+    _check_head(data[:512], len(data), name)
+    with _hdf5_errors(name), h5py.File(io.BytesIO(data), "r") as file:
+        yield file
