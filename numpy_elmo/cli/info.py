@@ -1,0 +1,68 @@
+"""``numpy-elmo info``: what a model is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from numpy_elmo.elmo import load
+from numpy_elmo.source import find_model
+from numpy_elmo.weights import expected_shapes
+
+if TYPE_CHECKING:
+    from numpy_elmo.cli.common import SubParsers
+
+
+def add_parser(commands: SubParsers) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "info",
+        help="print what a model is",
+        description="Print a model's sizes and options, after checking that its weights fit them and are finite.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="name, folder, zip or weight file")
+    parser.add_argument("--options-file", metavar="FILE", help="options of a model given as a weight file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the model's description."""
+    files = find_model(arguments.model, arguments.options_file)
+    load(arguments.model, options=arguments.options_file)
+    cnn, lstm = files.options.char_cnn, files.options.lstm
+    n_parameters = 0
+    for shape in expected_shapes(files.options).values():
+        size = 1
+        for length in shape:
+            size *= length
+        n_parameters += size
+    if arguments.json:
+        print(json.dumps({"weights": files.name, "parameters": n_parameters, **asdict(files.options)}, indent=2))
+        return 0
+    filters = ", ".join(f"{count} of width {width}" for width, count in cnn.filters)
+    clips = f"cells {_clip(lstm.cell_clip)}, outputs {_clip(lstm.proj_clip)}"
+    rows = [
+        ("weights", files.name),
+        ("parameters", f"{n_parameters:,}"),
+        ("layers", f"{lstm.n_layers + 1}: tokens and {lstm.n_layers} LSTM layers in each direction"),
+        (
+            "features",
+            f"{2 * lstm.projection_dim} a layer: {lstm.projection_dim} forward, {lstm.projection_dim} backward",
+        ),
+        ("LSTM", f"{lstm.dim} cells, skip connections {'on' if lstm.use_skip_connections else 'off'}"),
+        ("clips", clips),
+        ("characters", f"{cnn.max_characters_per_token} a token, vectors of {cnn.embedding_dim}"),
+        ("filters", f"{cnn.n_filters}: {filters}; {cnn.activation}"),
+        ("highways", str(cnn.n_highway)),
+        ("checks", "the weights fit the options, and all values are finite"),
+    ]
+    for name, value in rows:
+        print(f"{name:<11} {value}")
+    return 0
+
+
+def _clip(bound: float | None) -> str:
+    return "not clipped" if bound is None else f"to ±{bound:g}"

@@ -1,0 +1,79 @@
+"""Reading tokenised text: one sentence a line, tokens separated by white space, UTF-8."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from numpy_elmo.errors import InputError
+
+
+def read_sentences(path: str) -> list[list[str]]:
+    """Read a file of tokenised sentences.
+
+    Lines end at a line feed, and a carriage return before it counts as white space.  Any Unicode white space separates
+    tokens, as in ``allennlp elmo``.  The encoding is UTF-8 whatever the platform's is; a byte order mark is skipped.
+
+    Parameters
+    ----------
+    path : str
+        The file, or ``-`` for standard input.
+
+    Returns
+    -------
+    list of list of str
+        One list a line; an empty one for a blank line.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not UTF-8; the message names the line.
+    """
+    name = "standard input" if path == "-" else path
+    sentences = []
+    with _open_binary(path) as file:
+        try:
+            for number, line in enumerate(file, 1):
+                try:
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    raise InputError(
+                        f"{name}, line {number}, byte {error.start + 1}: not UTF-8 ({error.reason}); convert the file"
+                    ) from error
+                sentences.append(text.split())
+        except OSError as error:
+            raise InputError(f"{name} cannot be read: {error.strerror}") from error
+    return sentences
+
+
+@contextmanager
+def _open_binary(path: str) -> Iterator[IO[bytes]]:
+    if path == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        file = open(path, "rb")  # noqa: SIM115, PTH123 -- closed below; opening alone is guarded here
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}; give a text file, or - for standard input"
+        ) from error
+    with file:
+        yield file
+
+
+def check_no_blank_lines(sentences: list[list[str]], name: str) -> None:
+    """Refuse text with blank lines, whose vectors would be empty datasets that readers stumble over.
+
+    Raises
+    ------
+    InputError
+        Naming the lines.
+    """
+    blank = [number for number, sentence in enumerate(sentences, 1) if not sentence]
+    if blank:
+        shown = ", ".join(map(str, blank[:10])) + (", ..." if len(blank) > 10 else "")
+        raise InputError(
+            f"{name} has {len(blank)} blank line(s): {shown}; remove them, one sentence a line is expected"
+        )
