@@ -1,0 +1,82 @@
+"""The package as a whole: what importing it does, what it needs, what it ships, and that its examples run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import numpy_elmo
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(
+    module.name for module in pkgutil.walk_packages(numpy_elmo.__path__, "numpy_elmo.") if "__main__" not in module.name
+)
+
+
+def test_importing_prints_nothing_and_needs_numpy_and_h5py_alone() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import numpy, h5py; known = set(sys.modules) - before;"
+        "import numpy_elmo, numpy_elmo.cli;"
+        "names = {n.partition('.')[0] for n in set(sys.modules) - before - known} - set(sys.stdlib_module_names);"
+        "assert names <= {'numpy_elmo', 'numpy', 'h5py'}, names"
+    )
+    result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("name", ["numpy_elmo", *MODULES])
+def test_examples_in_docstrings_run(name: str) -> None:
+    results = doctest.testmod(importlib.import_module(name))
+    assert results.failed == 0
+
+
+def test_there_are_examples_to_run() -> None:
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    counts = {name: sum(len(t.examples) for t in finder.find(importlib.import_module(name))) for name in MODULES}
+    assert sum(counts.values()) >= 10
+
+
+def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {})
+        promised = re.findall(r"print\(.*\)  # (.*)", block)
+        assert capsys.readouterr().out.splitlines() == promised
+
+
+def test_version_is_in_the_changelogs_form() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", numpy_elmo.__version__)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_model_and_works_by_itself(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)],
+        capture_output=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr.decode()
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path / "site")
+    for name in ("py.typed", "data/models.json", "data/tiny/weights.hdf5", "data/tiny/options.json"):
+        assert f"numpy_elmo/{name}" in names
+    assert not [name for name in names if name.startswith(("tests/", "weights/", "benchmarks/"))]
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import numpy_elmo;"
+        f"assert numpy_elmo.__file__.startswith({str(tmp_path)!r}), numpy_elmo.__file__;"
+        "print(numpy_elmo.load('tiny').embed([['a', 'b']])[0].shape)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr.decode()
+    assert re.fullmatch(rb"\(3, 2, \d+\)\n", result.stdout)
