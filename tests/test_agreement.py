@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from numpy_elmo import Elmo, load
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.models import data_folder
 from tests.conftest import write_model
 from tests.fixtures.recipes import PUBLISHED, SMALL
 from tests.tensorflow_outputs import FIXTURES, Case, differences, read_case, run_sequence
@@ -19,7 +22,7 @@ TOLERANCE_PUBLISHED = 1e-5
 
 def test_every_recipe_has_its_fixture() -> None:
     stored = {path.parent.name for path in FIXTURES.glob("*/expected.npz")}
-    assert stored == set(SMALL) | set(PUBLISHED)
+    assert stored == set(SMALL) | set(PUBLISHED) | {"tiny"}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -48,6 +51,15 @@ def test_the_stored_weights_are_what_the_recipe_gives(name: str, tmp_path: Path)
     assert stored.options == made.options
     sentence = [["Where", "have", "you", "placed", "the", "point"]]
     np.testing.assert_array_equal(stored.embed(sentence)[0], made.embed(sentence)[0])
+
+
+def test_the_embedded_model_equals_tensorflow() -> None:
+    case = read_case("tiny")
+    record = json.loads((case.folder / "sentences.json").read_text(encoding="utf-8"))
+    stored = hashlib.sha256((data_folder() / "tiny" / "weights.hdf5").read_bytes()).hexdigest()
+    assert record["weights"]["sha256"] == stored, "the fixture is of other weights; run make_fixtures.py tiny"
+    for sequence, values in differences(load("tiny"), case):
+        assert np.abs(values).max() <= TOLERANCE_SMALL, sequence
 
 
 def errors_against_float64(elmo: Elmo, reference: Elmo, case: Case) -> tuple[Array, Array]:

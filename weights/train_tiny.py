@@ -378,7 +378,7 @@ def main() -> int:
     parser.add_argument(
         "--state", type=Path, default=Path("train_tiny.state"), help="checkpoint, made and resumed from"
     )
-    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="torch threads (default: torch's choice)")
     arguments = parser.parse_args()
