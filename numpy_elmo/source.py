@@ -77,9 +77,11 @@ def find_model(source: str | os.PathLike[str], options: str | os.PathLike[str] |
     given = None if options is None else decode_options(_read_options(Path(options)), str(options))
 
     if path.is_dir():
-        weights = _weights_in(path)
-        found = given or decode_options(_read_options(beside := _options_in(path)), str(beside))
-        return ModelFiles(str(weights), found, partial(_open_file, weights))
+        weights = _file_in(path, "model.hdf5", "*.hdf5", "weight file")
+        if given is None:
+            beside = _file_in(path, "options.json", "*options*.json", "options file")
+            given = decode_options(_read_options(beside), str(beside))
+        return ModelFiles(str(weights), given, partial(_open_file, weights))
     if zipfile.is_zipfile(path):
         return _find_in_zip(path, given)
     _check_is_hdf5(path)
@@ -88,30 +90,17 @@ def find_model(source: str | os.PathLike[str], options: str | os.PathLike[str] |
     return ModelFiles(str(path), given, partial(_open_file, path))
 
 
-def _weights_in(folder: Path) -> Path:
-    preferred = folder / "model.hdf5"
-    if preferred.exists():
-        return preferred
+def _file_in(folder: Path, preferred: str, pattern: str, what: str) -> Path:
+    """Return the file of a folder that is called `preferred`, or else the only one that fits `pattern`."""
+    if (folder / preferred).exists():
+        return folder / preferred
     # A folder may also hold the softmax of the same model, which is no model by itself.
-    candidates = [path for path in sorted(folder.glob("*.hdf5")) if "softmax" not in path.name]
+    candidates = [path for path in sorted(folder.glob(pattern)) if "softmax" not in path.name]
     if not candidates:
-        raise ModelNotFoundError(f"{folder} holds no weight file (model.hdf5 or *.hdf5); give the folder that does")
+        raise ModelNotFoundError(f"{folder} holds no {what} ({preferred} or {pattern}); give the folder that does")
     if len(candidates) > 1:
         names = ", ".join(path.name for path in candidates)
-        raise InputError(f"{folder} holds several weight files ({names}); give one of them with its options file")
-    return candidates[0]
-
-
-def _options_in(folder: Path) -> Path:
-    preferred = folder / "options.json"
-    if preferred.exists():
-        return preferred
-    candidates = sorted(folder.glob("*options*.json"))
-    if not candidates:
-        raise ModelNotFoundError(f"{folder} holds no options file (options.json or *options*.json); put it there")
-    if len(candidates) > 1:
-        names = ", ".join(path.name for path in candidates)
-        raise InputError(f"{folder} holds several options files ({names}); give the right one (options=...)")
+        raise InputError(f"{folder} holds several files that may be the {what} ({names}); give both files by path")
     return candidates[0]
 
 

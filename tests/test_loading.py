@@ -250,12 +250,12 @@ def test_missing_files_are_named(model_folder: Path, tmp_path: Path) -> None:
 
 def test_several_candidates_are_listed(model_folder: Path) -> None:
     shutil.copy(model_folder / "weights.hdf5", model_folder / "more.hdf5")
-    with pytest.raises(InputError, match=r"several weight files \(more\.hdf5, weights\.hdf5\)"):
+    with pytest.raises(InputError, match=r"weight file \(more\.hdf5, weights\.hdf5\)"):
         load(model_folder)
     (model_folder / "more.hdf5").unlink()
     (model_folder / "options.json").rename(model_folder / "a_options.json")
     (model_folder / "b_options.json").write_text("{}")
-    with pytest.raises(InputError, match=r"several options files \(a_options\.json, b_options\.json\)"):
+    with pytest.raises(InputError, match=r"options file \(a_options\.json, b_options\.json\)"):
         load(model_folder)
 
 
