@@ -8,8 +8,9 @@
 from numpy_elmo import errors
 from numpy_elmo.download import download
 from numpy_elmo.elmo import Elmo, load
+from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.layers.scalar_mix import ScalarMix
 
-__all__ = ["Elmo", "ScalarMix", "__version__", "download", "errors", "load"]
+__all__ = ["Elmo", "LanguageModel", "ScalarMix", "__version__", "download", "errors", "load"]
 
 __version__ = "0.1.0"

@@ -94,6 +94,10 @@ class Elmo:
         LSTM layers, L; there are L + 1 layers of vectors.
     vector_size : int
         Length of a token's vector in one layer, 2 P.
+    encoder : TokenEncoder
+        The part that sees one token at a time.
+    bilm : Bilm
+        The LSTM layers of both directions.
 
     References
     ----------
@@ -104,8 +108,8 @@ class Elmo:
         self.options = options
         self.n_layers = options.lstm.n_layers
         self.vector_size = 2 * options.lstm.projection_dim
-        self._encoder = encoder
-        self._bilm = bilm
+        self.encoder = encoder
+        self.bilm = bilm
         self._carry_lock = threading.Lock()
         self._carried = bilm.zero_state(0)
         self._frozen: BilmState | None = None
@@ -222,7 +226,7 @@ class Elmo:
     def reset_state(self) -> None:
         """Forget what calls with ``state="carry"`` have left behind."""
         with self._carry_lock:
-            self._carried = self._bilm.zero_state(0)
+            self._carried = self.bilm.zero_state(0)
 
     def warm_up(self, sentences: Iterable[Iterable[str]]) -> None:
         """Make the state that ``state="frozen"`` starts every sentence from.
@@ -246,18 +250,18 @@ class Elmo:
         checked = check_sentences(sentences)
         if not checked:
             raise InputError("warm_up needs at least one sentence; to start from zeros, embed with state='reset'")
-        state = self._bilm.zero_state(1)
+        state = self.bilm.zero_state(1)
         for sentence in checked:
             _, state = self._embed_batch([sentence], state)
         self._frozen = state
 
     @property
     def _dtype(self) -> np.dtype[np.floating]:
-        return self._encoder.char_cnn.char_embed.dtype
+        return self.encoder.char_cnn.char_embed.dtype
 
     def _start(self, policy: str, n_sentences: int) -> BilmState:
         if policy == "reset":
-            return self._bilm.zero_state(n_sentences)
+            return self.bilm.zero_state(n_sentences)
         if self._frozen is None:
             raise InputError("state='frozen' needs a state to start from; call warm_up(sentences) first")
         return _map_state(lambda array: np.repeat(array, n_sentences, axis=0), self._frozen)
@@ -266,12 +270,12 @@ class Elmo:
         """Return ``(L + 1, n_tokens + 2, 2 P)`` arrays and the state after the batch, as wide as the wider of both."""
         n_rows = state[0][0].h.shape[0]
         if n_rows < len(batch):
-            state = _stack_states(state, self._bilm.zero_state(len(batch) - n_rows))
+            state = _stack_states(state, self.bilm.zero_state(len(batch) - n_rows))
         bounded = [[SENTENCE_START, *sentence, SENTENCE_END] for sentence in batch]
         lengths = [len(sentence) for sentence in bounded]
-        tokens = self._encoder([token for sentence in bounded for token in sentence])  # [N, P]
+        tokens = self.encoder([token for sentence in bounded for token in sentence])  # [N, P]
         running = _map_state(lambda array: array[: len(batch)], state)
-        layers, after = self._bilm(tokens, pack(lengths), running)  # [L + 1, N, 2 P]
+        layers, after = self.bilm(tokens, pack(lengths), running)  # [L + 1, N, 2 P]
         resting = _map_state(lambda array: array[len(batch) :], state)
         return np.split(layers, np.cumsum(lengths)[:-1], axis=1), _stack_states(after, resting)
 

@@ -81,13 +81,13 @@ def find_model(source: str | os.PathLike[str], options: str | os.PathLike[str] |
         if given is None:
             beside = _file_in(path, "options.json", "*options*.json", "options file")
             given = decode_options(_read_options(beside), str(beside))
-        return ModelFiles(str(weights), given, partial(_open_file, weights))
+        return ModelFiles(str(weights), given, partial(open_hdf5, weights))
     if zipfile.is_zipfile(path):
         return _find_in_zip(path, given)
     _check_is_hdf5(path)
     if given is None:
         raise InputError(f"{path} is a weight file; give its options file too (options=...), or the folder of both")
-    return ModelFiles(str(path), given, partial(_open_file, path))
+    return ModelFiles(str(path), given, partial(open_hdf5, path))
 
 
 def _file_in(folder: Path, preferred: str, pattern: str, what: str) -> Path:
@@ -122,7 +122,8 @@ def _bounded(data: bytes, name: str) -> bytes:
 
 
 @contextmanager
-def _open_file(path: Path) -> Iterator[h5py.File]:
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading, or say what it is instead (`WeightsError`)."""
     _check_is_hdf5(path)
     with _hdf5_errors(str(path)), h5py.File(path, "r") as file:
         yield file
@@ -181,7 +182,7 @@ def _find_in_zip(path: Path, given: ModelOptions | None) -> ModelFiles:
                     )
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise WeightsError(f"{path} is a damaged zip ({error}); fetch it again") from error
-    return ModelFiles(f"{path}!{weights}", given, partial(_open_member, path, weights))
+    return ModelFiles(f"{path}!{weights}", given, partial(open_member, path, weights))
 
 
 def _member(names: list[str], preferred: str, suffix: str) -> str | None:
@@ -193,7 +194,8 @@ def _member(names: list[str], preferred: str, suffix: str) -> str | None:
 
 
 @contextmanager
-def _open_member(path: Path, member: str) -> Iterator[h5py.File]:
+def open_member(path: Path, member: str) -> Iterator[h5py.File]:
+    """Open an HDF5 file inside a zip, as `open_hdf5` does."""
     # HDF5 jumps about in its file, which a compressed member cannot do, so the member is held in memory meanwhile.
     name = f"{path}!{member}"
     try:

@@ -206,10 +206,10 @@ def test_wrong_arguments_are_named(base: Elmo, arguments: Any, message: str) -> 
 
 
 def test_weights_are_read_only(base: Elmo) -> None:
-    layer = base._bilm.forward[0]
-    cnn = base._encoder.char_cnn
+    layer = base.bilm.forward[0]
+    cnn = base.encoder.char_cnn
     assert layer.W_p is not None
-    highway = base._encoder.highways[0]
+    highway = base.encoder.highways[0]
     for array in (layer.W_x, layer.W_h, layer.b, layer.W_p, cnn.char_embed, cnn.convolutions[0].W, highway.W_gate):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0

@@ -26,15 +26,15 @@ CAUGHT = 1e-3
 
 def each_layer(change: Callable[[LstmLayer], Any]) -> Callable[[Elmo], Elmo]:
     def mutate(elmo: Elmo) -> Elmo:
-        bilm = elmo._bilm
+        bilm = elmo.bilm
         forward, backward = tuple(map(change, bilm.forward)), tuple(map(change, bilm.backward))
-        return Elmo(elmo.options, elmo._encoder, replace(bilm, forward=forward, backward=backward))
+        return Elmo(elmo.options, elmo.encoder, replace(bilm, forward=forward, backward=backward))
 
     return mutate
 
 
 def the_encoder(change: Callable[[TokenEncoder], TokenEncoder]) -> Callable[[Elmo], Elmo]:
-    return lambda elmo: Elmo(elmo.options, change(elmo._encoder), elmo._bilm)
+    return lambda elmo: Elmo(elmo.options, change(elmo.encoder), elmo.bilm)
 
 
 def swap_forget_gate_and_candidate(layer: LstmLayer) -> LstmLayer:
@@ -65,13 +65,13 @@ class WithResidual:
 
 
 def residual_on_first_layer(elmo: Elmo) -> Elmo:
-    bilm = elmo._bilm
+    bilm = elmo.bilm
     first: Any = WithResidual(bilm.forward[0])
-    return Elmo(elmo.options, elmo._encoder, replace(bilm, forward=(first, *bilm.forward[1:])))
+    return Elmo(elmo.options, elmo.encoder, replace(bilm, forward=(first, *bilm.forward[1:])))
 
 
 def no_residual(elmo: Elmo) -> Elmo:
-    return Elmo(elmo.options, elmo._encoder, replace(elmo._bilm, use_skip_connections=False))
+    return Elmo(elmo.options, elmo.encoder, replace(elmo.bilm, use_skip_connections=False))
 
 
 def forget_to_shift_ids(encoder: TokenEncoder) -> TokenEncoder:
@@ -135,7 +135,7 @@ def test_the_fixtures_catch_an_unreversed_backward_direction(monkeypatch: pytest
 def test_activation_before_or_after_pooling_is_the_same_function(name: str) -> None:
     # relu and tanh never fall, so the maximum of the activations is the activation of the maximum.  No fixture can
     # tell the two orders apart, and none needs to; what could go wrong here is the place of the bias, caught above.
-    encoder = load(read_case(name).folder)._encoder
+    encoder = load(read_case(name).folder).encoder
     cnn = encoder.char_cnn
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 261, size=(50, 30))

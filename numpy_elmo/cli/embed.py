@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from numpy_elmo.batching import batches
+from numpy_elmo.cli.common import add_model_arguments
 from numpy_elmo.corpus.hdf5 import VectorFile
 from numpy_elmo.corpus.text import check_no_blank_lines, read_sentences
 from numpy_elmo.elmo import load
@@ -27,10 +28,7 @@ def add_parser(commands: SubParsers) -> None:
     )
     parser.add_argument("input", metavar="INPUT", help="text file, or - for standard input")
     parser.add_argument("output", metavar="OUTPUT", help="HDF5 file to write")
-    parser.add_argument(
-        "--model", default="tiny", metavar="NAME|DIR|ZIP", help="model, by name, folder, zip or weight file (tiny)"
-    )
-    parser.add_argument("--options-file", metavar="FILE", help="options of a model given as a weight file")
+    add_model_arguments(parser)
     layers = parser.add_mutually_exclusive_group()
     for name, meaning in (
         ("all", "all layers, (layers, tokens, features); the default"),
@@ -52,7 +50,7 @@ def add_parser(commands: SubParsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Embed the file."""
-    sentences = read_sentences(arguments.input)
+    sentences = list(read_sentences(arguments.input))
     check_no_blank_lines(sentences, "standard input" if arguments.input == "-" else arguments.input)
     elmo = load(arguments.model, options=arguments.options_file)
     # With carried state the cut into batches is part of the result, so a window must hold whole batches.

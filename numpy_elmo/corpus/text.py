@@ -10,7 +10,7 @@ from typing import IO
 from numpy_elmo.errors import InputError
 
 
-def read_sentences(path: str) -> list[list[str]]:
+def read_sentences(path: str) -> Iterator[list[str]]:
     """Read a file of tokenised sentences.
 
     Lines end at a line feed, and a carriage return before it counts as white space.  Any Unicode white space separates
@@ -21,10 +21,10 @@ def read_sentences(path: str) -> list[list[str]]:
     path : str
         The file, or ``-`` for standard input.
 
-    Returns
-    -------
-    list of list of str
-        One list a line; an empty one for a blank line.
+    Yields
+    ------
+    list of str
+        The tokens of a line, none for a blank one.  Lines are read when they are asked for.
 
     Raises
     ------
@@ -32,7 +32,6 @@ def read_sentences(path: str) -> list[list[str]]:
         If the file cannot be read or is not UTF-8; the message names the line.
     """
     name = "standard input" if path == "-" else path
-    sentences = []
     with _open_binary(path) as file:
         try:
             for number, line in enumerate(file, 1):
@@ -42,10 +41,9 @@ def read_sentences(path: str) -> list[list[str]]:
                     raise InputError(
                         f"{name}, line {number}, byte {error.start + 1}: not UTF-8 ({error.reason}); convert the file"
                     ) from error
-                sentences.append(text.split())
+                yield text.split()
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror}") from error
-    return sentences
 
 
 @contextmanager

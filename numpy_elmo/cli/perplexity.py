@@ -1,0 +1,61 @@
+"""``numpy-elmo perplexity``: how well a model predicts a text."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from numpy_elmo.cli.common import add_language_model_arguments, load_language_model
+from numpy_elmo.corpus.text import read_sentences
+
+if TYPE_CHECKING:
+    from numpy_elmo.cli.common import SubParsers
+
+
+def add_parser(commands: SubParsers) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "perplexity",
+        help="print the perplexity of a text file",
+        description="Read one tokenised sentence a line (UTF-8) and print the model's perplexity, forward, backward "
+        "and on average. Boundaries are predicted too; words that the vocabulary lacks count as <UNK>; blank lines "
+        "are passed over.",
+    )
+    parser.add_argument("file", metavar="FILE", help="text file, or - for standard input")
+    add_language_model_arguments(parser)
+    parser.add_argument(
+        "--state",
+        choices=("reset", "carry"),
+        default="reset",
+        help="start every sentence from zeros (reset, the default), or go on from the batch before, as the published "
+        "perplexities were measured (carry)",
+    )
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="sentences that run together (64)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the perplexity."""
+    model = load_language_model(arguments)
+    result = model.perplexity(
+        (sentence for sentence in read_sentences(arguments.file) if sentence),
+        state=arguments.state,
+        batch_size=arguments.batch_size,
+    )
+    if arguments.json:
+        print(json.dumps(asdict(result), indent=2))
+        return 0
+    share = result.n_unknown / max(1, result.n_tokens)
+    rows = [
+        ("forward", f"{result.forward:.2f}"),
+        ("backward", f"{result.backward:.2f}"),
+        ("average", f"{result.average:.2f}"),
+        ("sentences", f"{result.n_sentences:,}"),
+        ("tokens", f"{result.n_tokens:,}, {result.n_unknown:,} of them ({share:.1%}) unknown"),
+        ("predictions", f"{result.n_predictions:,} in each direction, boundaries included"),
+    ]
+    for name, value in rows:
+        print(f"{name:<11} {value}")
+    return 0

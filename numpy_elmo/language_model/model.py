@@ -1,0 +1,637 @@
+"""Words before and after, and how likely they are: the language model as its users see it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from numpy_elmo.batching import batches, pack
+from numpy_elmo.bilm import Bilm, BilmState
+from numpy_elmo.characters import SENTENCE_END, SENTENCE_START
+from numpy_elmo.elmo import Elmo, StatePolicy, check_sentences, load
+from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.language_model.files import PathLike, find_softmax, find_vocabulary, read_softmax
+from numpy_elmo.language_model.results import Candidates, Perplexity, SentenceLogProbs, WordCandidates, WordScore
+from numpy_elmo.language_model.softmax import Float64s, Rows, Softmax
+from numpy_elmo.layers.arrays import Array
+from numpy_elmo.source import find_model
+from numpy_elmo.vocabulary import UNKNOWN, Vocabulary
+
+Combine: TypeAlias = Literal["average", "product", "forward", "backward"]
+SubVocabulary: TypeAlias = Iterable[str] | int
+
+# Batches whose sentences and vectors are held at a time.  Sorting by length pays among many.
+BATCHES_OF_WINDOW = 8
+
+
+class LanguageModel:
+    r"""ELMo with its softmax: predicts each token from those before it, and from those after it.  Made by `load`.
+
+    With the boundaries as tokens 0 and n + 1 of a sentence of n tokens, and h the top layer's vectors:
+
+    .. math::
+
+        \log p(w_t \mid w_0 \ldots w_{t-1}) &= \log \mathrm{softmax}(W h^\text{forward}_{t-1} + b)_{w_t},
+            \quad t = 1 \ldots n + 1 \\
+        \log p(w_t \mid w_{t+1} \ldots w_{n+1}) &= \log \mathrm{softmax}(W h^\text{backward}_{t+1} + b)_{w_t},
+            \quad t = 0 \ldots n
+
+    So forward predicts every token and ``</S>``, backward every token and ``<S>``.  Tokens that the vocabulary lacks
+    are read as they are spelt, and predicted as ``<UNK>``.  Every sentence starts from zeros unless a method's
+    ``state`` says otherwise.
+
+    Probabilities are normalised over the whole vocabulary.  With ``vocabulary=``, or after `restrict`, they are
+    normalised over the words given and nothing else: conditional on the word being one of these.  Such results are
+    marked as restricted where they have a place for it; they compare with none of the full vocabulary.
+
+    Beyond the weights, a call needs a block of logits (4 MiB in float32) and, from the disk, a block of weights (16
+    MiB), however large the vocabulary.  `substitutes` and `sample` also hold some numbers for every word.
+
+    Attributes
+    ----------
+    elmo : Elmo
+        The model below the softmax.
+    vocabulary : tuple of str
+        The words that probabilities are normalised over.
+    restricted : bool
+        Whether these are a part of the softmax's words only.
+
+    References
+    ----------
+    Peters et al. 2018, "Deep contextualized word representations", arXiv:1802.05365, section 3.1.
+
+    Examples
+    --------
+    >>> from numpy_elmo import LanguageModel
+    >>> model = LanguageModel.load("tiny")
+    >>> [best] = model.next_words("let 's stick".split(), k=1, vocabulary=["to", "camera"])
+    >>> best.word
+    'to'
+    """
+
+    def __init__(self, elmo: Elmo, softmax: Softmax, vocabulary: Vocabulary, *, lines: Rows | None = None) -> None:
+        self.elmo = elmo
+        self._softmax = softmax
+        self._words = vocabulary
+        self._lines = lines
+        # Each direction alone, as a stack that reads in the order it is given: predicting the next word takes one.
+        bilm = elmo.bilm
+        self._readers = {
+            "forward": Bilm(bilm.forward, (), bilm.use_skip_connections),
+            "backward": Bilm(bilm.backward, (), bilm.use_skip_connections),
+        }
+
+    def __repr__(self) -> str:
+        part = "a part of the vocabulary, " if self.restricted else ""
+        return f"<LanguageModel: {self.elmo!r}, normalised over {part}{len(self._words):,} words>"
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The words that probabilities are normalised over."""
+        return self._words.words
+
+    @property
+    def restricted(self) -> bool:
+        """Whether these are a part of the softmax's words only."""
+        return self._lines is not None
+
+    @classmethod
+    def load(
+        cls,
+        model: PathLike,
+        *,
+        softmax: PathLike | None = None,
+        vocab: PathLike | None = None,
+        options: PathLike | None = None,
+        dtype: Literal["float32", "float64"] = "float32",
+        in_memory: bool = True,
+    ) -> LanguageModel:
+        """Load a model with its softmax.
+
+        Parameters
+        ----------
+        model : str or path
+            The model, as `numpy_elmo.load` takes it: a folder, a weight file (with `options`), a zip, or a name.
+        softmax : str or path, optional
+            HDF5 file with ``softmax/W`` (V, P) and ``softmax/b`` (V,).  By default the model's own weight file, if
+            they are in it, or else ``*softmax*.hdf5`` beside it.
+        vocab : str or path, optional
+            Text file with the V words, one a line.  By default ``vocab*.txt`` beside the softmax.
+        options : str or path, optional
+            The model's options file.
+        dtype : {"float32", "float64"}
+            Precision to compute in.
+        in_memory : bool
+            Whether to read the softmax weights now.  If not, every call reads them from the disk, in blocks of at
+            most 16 MiB: for machines with less memory than the 1.6 GB of the published softmax, or to keep a part
+            of it only, by `restrict`.
+
+        Returns
+        -------
+        LanguageModel
+
+        Raises
+        ------
+        ModelNotFoundError
+            If the model, its softmax or its vocabulary is not there.
+        OptionsError
+            If the options file does not describe a model that reads characters.
+        WeightsError
+            If a weight file is damaged or something else, or model, softmax and vocabulary do not fit each other.
+        InputError
+            If several files could be meant, or the vocabulary lacks ``<S>``, ``</S>`` or ``<UNK>`` or holds a word
+            twice.
+        """
+        files = find_model(model, options)
+        found = find_softmax(model, files, softmax)
+        words, words_name = find_vocabulary(model, vocab, softmax)
+        elmo = load(model, options=options, dtype=dtype)
+        weights = read_softmax(
+            found,
+            width=elmo.vector_size // 2,
+            vocabulary=words,
+            vocabulary_name=words_name,
+            dtype=dtype,
+            in_memory=in_memory,
+        )
+        return cls(elmo, weights, words)
+
+    def restrict(self, vocabulary: SubVocabulary) -> LanguageModel:
+        """Return the same model over a part of its vocabulary.
+
+        The rows of the softmax that remain are copied, so a restriction that is used often is best made once.
+
+        Parameters
+        ----------
+        vocabulary : iterable of str, or int
+            The words to keep; or a number, for the first so many of the vocabulary, which are the most frequent in
+            the published ones.  Scoring text needs ``</S>``, ``<S>`` and, for all other words, ``<UNK>``: keep them
+            for that.
+
+        Returns
+        -------
+        LanguageModel
+            It shares everything but the softmax with this one.
+
+        Raises
+        ------
+        InputTypeError
+            If it is a string.
+        InputError
+            If words are not in the vocabulary, or there is none.
+        """
+        if isinstance(vocabulary, (str, bytes)) or not isinstance(vocabulary, (Iterable, int)):
+            raise InputTypeError(f"vocabulary must be a list of words or a number, not {type(vocabulary).__name__}")
+        if isinstance(vocabulary, int):
+            wanted = list(self.vocabulary[: _at_least_one("vocabulary", vocabulary)])
+        else:
+            wanted = list(vocabulary)
+        found = {word: self._words.row(word) for word in wanted}
+        missing = [word for word, row in found.items() if row is None]
+        if missing:
+            shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
+            raise InputError(f"{len(missing)} word(s) are not in the softmax's vocabulary: {shown}; leave them out")
+        if not wanted:
+            raise InputError("the vocabulary to restrict to is empty; give at least one word")
+        rows = np.array(sorted(row for row in found.values() if row is not None), dtype=np.intp)
+        lines = rows if self._lines is None else self._lines[rows]
+        words = Vocabulary(self.vocabulary[row] for row in rows)
+        return LanguageModel(self.elmo, self._softmax.take(rows), words, lines=lines)
+
+    def next_words(
+        self, tokens: Iterable[str], k: int = 10, *, vocabulary: SubVocabulary | None = None
+    ) -> list[WordScore]:
+        """Return the likeliest words after the beginning of a sentence.
+
+        Parameters
+        ----------
+        tokens : iterable of str
+            The tokens so far; none for the first word of a sentence.
+        k : int
+            Words wanted.
+        vocabulary : iterable of str, or int, optional
+            Normalise over these words only; see `restrict`.
+
+        Returns
+        -------
+        list of WordScore
+            Words with their log-probabilities, the likeliest first; ``</S>`` means that the sentence ends.  Fewer
+            than k where the vocabulary has fewer.
+
+        Raises
+        ------
+        InputTypeError
+            If `tokens` is a string, or a token is not one.
+        InputError
+            If k is not positive, or words of `vocabulary` are unknown.
+        """
+        return self._following("forward", _check_tokens(tokens), k, vocabulary)
+
+    def previous_words(
+        self, tokens: Iterable[str], k: int = 10, *, vocabulary: SubVocabulary | None = None
+    ) -> list[WordScore]:
+        """Return the likeliest words before the end of a sentence.
+
+        Parameters
+        ----------
+        tokens : iterable of str
+            The tokens that follow; none for the last word of a sentence.
+        k, vocabulary
+            As for `next_words`.
+
+        Returns
+        -------
+        list of WordScore
+            As for `next_words`; ``<S>`` means that the sentence begins here.
+
+        Raises
+        ------
+        InputTypeError, InputError
+            As for `next_words`.
+        """
+        return self._following("backward", _check_tokens(tokens)[::-1], k, vocabulary)
+
+    def _following(
+        self, direction: Literal["forward", "backward"], tokens: list[str], k: int, vocabulary: SubVocabulary | None
+    ) -> list[WordScore]:
+        _at_least_one("k", k)
+        model = self if vocabulary is None else self.restrict(vocabulary)
+        mark = SENTENCE_START if direction == "forward" else SENTENCE_END
+        h, _ = model._read(direction, [mark, *tokens], None)
+        rows, log_probs = model._softmax.top(h, k)
+        return [
+            WordScore(model.vocabulary[row], float(value)) for row, value in zip(rows[0], log_probs[0], strict=True)
+        ]
+
+    def _read(
+        self, direction: Literal["forward", "backward"], tokens: Sequence[str], state: BilmState | None
+    ) -> tuple[Array, BilmState]:
+        """Read tokens in the order given with one direction; return the last top vector, (1, P), and the state."""
+        reader = self._readers[direction]
+        vectors = self.elmo.encoder(tokens)  # [n, P]
+        layers, state = reader(vectors, pack([len(tokens)]), state or reader.zero_state(1))
+        return layers[-1, -1:, : vectors.shape[1]], state
+
+    def log_probs(
+        self,
+        sentences: Iterable[Iterable[str]],
+        *,
+        vocabulary: SubVocabulary | None = None,
+        state: StatePolicy = "reset",
+        batch_size: int = 64,
+    ) -> list[SentenceLogProbs]:
+        """Return the log-probability of every token in both directions.
+
+        Parameters
+        ----------
+        sentences : iterable of token lists
+            Tokenised sentences; an empty one has its boundaries only.
+        vocabulary : iterable of str, or int, optional
+            Normalise over these words only; see `restrict`.
+        state : {"reset", "carry", "frozen"}
+            As for `Elmo.embed`.
+        batch_size : int
+            Sentences that run together.
+
+        Returns
+        -------
+        list of SentenceLogProbs
+            One a sentence, aligned to its tokens.
+
+        Raises
+        ------
+        InputTypeError
+            If a sentence is a string instead of a list of tokens, or a token is not a string.
+        InputError
+            If an argument has a value that is not listed here, or a word has no probability because the restricted
+            vocabulary lacks it and ``<UNK>``.
+        """
+        model = self if vocabulary is None else self.restrict(vocabulary)
+        return list(model._score(check_sentences(sentences), state, batch_size))
+
+    def perplexity(
+        self,
+        sentences: Iterable[Iterable[str]],
+        *,
+        vocabulary: SubVocabulary | None = None,
+        state: StatePolicy = "reset",
+        batch_size: int = 64,
+    ) -> Perplexity:
+        """Return the perplexity of a text.
+
+        Sentences are taken from the iterable as they are needed, so it may be a generator over a large file.
+
+        Parameters
+        ----------
+        sentences : iterable of token lists
+            Tokenised sentences, at least one.
+        vocabulary, state, batch_size
+            As for `log_probs`.  The published models were trained, and their perplexities measured, with
+            ``state="carry"``.
+
+        Returns
+        -------
+        Perplexity
+
+        Raises
+        ------
+        InputTypeError, InputError
+            As for `log_probs`; InputError also if there is no sentence.
+        """
+        if isinstance(sentences, (str, bytes)) or not isinstance(sentences, Iterable):
+            check_sentences(sentences)  # raises, with the remedy
+        model = self if vocabulary is None else self.restrict(vocabulary)
+        totals = np.zeros(2)  # forward, backward
+        n_sentences = n_tokens = n_unknown = 0
+        for window in batches(sentences, BATCHES_OF_WINDOW * _at_least_one("batch_size", batch_size)):
+            for scores in model._score(check_sentences(window), state, batch_size):
+                totals += scores.forward.sum() + scores.end, scores.backward.sum() + scores.start
+                n_sentences += 1
+                n_tokens += len(scores.tokens)
+                n_unknown += len(scores.unknown)
+        if not n_sentences:
+            raise InputError("there is no sentence, and so no perplexity; give at least one")
+        n = n_tokens + n_sentences
+        with np.errstate(over="ignore"):  # a model that knows nothing of the text has a perplexity beyond all bounds
+            forward, backward, average = np.exp(-np.array([*totals, totals.mean()]) / n).tolist()
+        return Perplexity(forward, backward, average, n_sentences, n_tokens, n, n_unknown, model.restricted)
+
+    def _score(self, sentences: list[list[str]], state: StatePolicy, batch_size: int) -> Iterator[SentenceLogProbs]:
+        vectors = self.elmo.embed(sentences, layers="top", state=state, boundaries=True, batch_size=batch_size)
+        if not sentences:
+            return
+        P = self.elmo.vector_size // 2
+        # Positions of both directions, all sentences in one pass over the vocabulary: forward of every sentence
+        # predicts w_1 .. w_n, </S>, backward <S>, w_1 .. w_n.
+        h = np.concatenate([half for v in vectors for half in (v[:-1, :P], v[1:, P:])])
+        targets, unknown = [], []
+        for tokens in sentences:
+            rows = [self._target(token) for token in tokens]
+            unknown.append(tuple(t for t, token in enumerate(tokens) if token not in self._words))
+            targets += [*rows, self._target(SENTENCE_END), self._target(SENTENCE_START), *rows]
+        scores = self._softmax.target_log_probs(h, np.array(targets, dtype=np.intp))
+        end = 0
+        for tokens, missing in zip(sentences, unknown, strict=True):
+            n = len(tokens)
+            start, end = end, end + 2 * (n + 1)
+            forward, backward = np.split(scores[start:end], 2)
+            yield SentenceLogProbs(
+                tokens=tuple(tokens),
+                forward=forward[:n],
+                backward=backward[1:],
+                end=float(forward[n]),
+                start=float(backward[0]),
+                unknown=missing,
+                restricted=self.restricted,
+            )
+
+    def _target(self, word: str) -> int:
+        row = self._words.row(word)
+        if row is None:
+            row = self._words.row(UNKNOWN)
+        if row is None or (word in (SENTENCE_START, SENTENCE_END) and word not in self._words):
+            raise InputError(
+                f"the restricted vocabulary gives {word!r} no probability: it holds neither this word nor {UNKNOWN}, "
+                f"or it lacks a boundary; keep {SENTENCE_START}, {SENTENCE_END} and {UNKNOWN} to score text"
+            )
+        return row
+
+    def substitutes(
+        self,
+        tokens: Iterable[str],
+        position: int,
+        k: int = 10,
+        *,
+        combine: Combine = "average",
+        temperature: float = 1.0,
+        vocabulary: SubVocabulary | None = None,
+    ) -> list[WordScore]:
+        r"""Return the words that fit best in the place of a token.
+
+        Neither direction sees the token itself: forward reads what stands before it, backward what stands after it.
+
+        Parameters
+        ----------
+        tokens : iterable of str
+            The sentence.
+        position : int
+            The token's place, from 0.
+        k : int
+            Words wanted.
+        combine : {"average", "product", "forward", "backward"}
+            The score of a word, from its log-probabilities f and b in the two directions.
+
+            ``"average"``
+                (f + b) / 2, as LAMA has it: a score to rank by.  Its exponentials do not sum to one.
+            ``"product"``
+                f + b, normalised: the log-probability if the two sides were independent and all words equally
+                frequent.  It ranks as ``"average"`` does.
+            ``"forward"``, ``"backward"``
+                f or b alone.
+
+            For both directions side by side, as simple_elmo gives them, see `candidates`.
+        temperature : float
+            What the logits of both directions are divided by first.  Above 1 the directions are flatter, below 1
+            sharper, and each is normalised anew.
+        vocabulary : iterable of str, or int, optional
+            Normalise over these words only; see `restrict`.
+
+        Returns
+        -------
+        list of WordScore
+            Words and scores, the best first.  ``<S>``, ``</S>`` and ``<UNK>`` have their share of the probability,
+            and are left out here; the token itself is not.
+
+        Raises
+        ------
+        InputTypeError
+            If `tokens` is a string, or a token is not one.
+        InputError
+            If there is no such position, k or the temperature is not positive, or `combine` is something else.
+        """
+        checked = _check_tokens(tokens)
+        if isinstance(position, bool) or not isinstance(position, (int, np.integer)):
+            raise InputTypeError(f"position must be an int, not {type(position).__name__}")
+        if not 0 <= position < len(checked):
+            places = f"0 to {len(checked) - 1}" if checked else "none"
+            raise InputError(
+                f"there is no token {position}: the sentence has {len(checked)} tokens, positions {places}"
+            )
+        _at_least_one("k", k)
+        _check_temperature(temperature)
+        if combine not in ("average", "product", "forward", "backward"):
+            raise InputError(f'combine must be "average", "product", "forward" or "backward", not {combine!r}')
+        model = self if vocabulary is None else self.restrict(vocabulary)
+        before, _ = model._read("forward", [SENTENCE_START, *checked[:position]], None)
+        after, _ = model._read("backward", [SENTENCE_END, *checked[:position:-1]], None)
+        forward, backward = _tempered(model._softmax.log_probs(np.concatenate([before, after])), temperature)
+        scores = {"forward": forward, "backward": backward}.get(combine)
+        if scores is None:
+            scores = (forward + backward) / 2 if combine == "average" else _normalised(forward + backward)
+        scores[model._marks(SENTENCE_START, SENTENCE_END, UNKNOWN)] = -np.inf
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [WordScore(model.vocabulary[row], float(scores[row])) for row in best if np.isfinite(scores[row])]
+
+    def candidates(
+        self, sentences: Iterable[Iterable[str]], k: int = 3, *, boundaries: bool = False, batch_size: int = 64
+    ) -> list[list[WordCandidates]]:
+        """Return what either direction expects in the place of every token: simple_elmo's form of substitutes.
+
+        The names and the structure are those of ``get_elmo_substitutes``.  Different from there, ``logp`` are
+        log-probabilities and not logits, candidates are sorted, and every sentence is answered.
+
+        Parameters
+        ----------
+        sentences : iterable of token lists
+            Tokenised sentences.
+        k : int
+            Candidates of each direction.
+        boundaries : bool
+            Whether ``<S>`` and ``</S>`` may be candidates.
+        batch_size : int
+            Sentences that run together.
+
+        Returns
+        -------
+        list of list of WordCandidates
+            One list a sentence, one item a token.
+
+        Raises
+        ------
+        InputTypeError, InputError
+            As for `log_probs`; InputError also if k is not positive.
+        """
+        checked = check_sentences(sentences)
+        _at_least_one("k", k)
+        vectors = self.elmo.embed(checked, layers="top", boundaries=True, batch_size=batch_size)
+        if not any(checked):
+            return [[] for _ in checked]
+        P = self.elmo.vector_size // 2
+        h = np.concatenate([half for v in vectors for half in (v[:-2, :P], v[2:, P:])])  # forward, backward
+        left_out = [] if boundaries else self._marks(SENTENCE_START, SENTENCE_END)
+        rows, log_probs = self._softmax.top(h, k + len(left_out))
+        found = (self._candidates(*pair, k, left_out) for pair in zip(rows, log_probs, strict=True))
+        answer = []
+        for tokens in checked:
+            forward = [next(found) for _ in tokens]
+            backward = [next(found) for _ in tokens]
+            answer.append([WordCandidates(*item) for item in zip(tokens, forward, backward, strict=True)])
+        return answer
+
+    def _candidates(self, rows: Rows, log_probs: Float64s, k: int, left_out: list[int]) -> Candidates:
+        kept = np.flatnonzero(~np.isin(rows, left_out))[:k]
+        lines = rows[kept] if self._lines is None else self._lines[rows[kept]]
+        words = tuple(self.vocabulary[row] for row in rows[kept])
+        return Candidates(tuple(lines.tolist()), words, tuple(log_probs[kept].tolist()))
+
+    def sample(
+        self,
+        prefix: Iterable[str] = (),
+        *,
+        max_tokens: int = 50,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | np.random.Generator | None = None,
+        vocabulary: SubVocabulary | None = None,
+    ) -> list[str]:
+        """Draw a continuation of a sentence, word by word.
+
+        ``<S>`` and ``<UNK>`` are never drawn; the probabilities of the other words are normalised without them.
+
+        Parameters
+        ----------
+        prefix : iterable of str
+            The tokens so far; none to begin a sentence.
+        max_tokens : int
+            Tokens to draw at most.
+        temperature : float
+            What the logits are divided by: below 1 likely words become likelier.
+        top_k : int, optional
+            Draw among the so many likeliest words only.
+        seed : int or numpy.random.Generator, optional
+            Where the randomness comes from; the same seed gives the same words.
+        vocabulary : iterable of str, or int, optional
+            Draw among these words only; see `restrict`.  Without ``</S>`` among them, `max_tokens` are drawn.
+
+        Returns
+        -------
+        list of str
+            The tokens drawn, without the prefix and without the ``</S>`` that may have ended it.
+
+        Raises
+        ------
+        InputTypeError
+            If `prefix` is a string, or a token is not one.
+        InputError
+            If a number is not positive, or no word can be drawn.
+        """
+        unread = [SENTENCE_START, *_check_tokens(prefix)]
+        _at_least_one("max_tokens", max_tokens)
+        if top_k is not None:
+            _at_least_one("top_k", top_k)
+        _check_temperature(temperature)
+        model = self if vocabulary is None else self.restrict(vocabulary)
+        generator = np.random.default_rng(seed)
+        never = model._marks(SENTENCE_START, UNKNOWN)
+        if len(never) == len(model._words):
+            raise InputError(f"the vocabulary has no word to draw: {SENTENCE_START} and {UNKNOWN} never are")
+        state: BilmState | None = None
+        drawn: list[str] = []
+        while len(drawn) < max_tokens:
+            h, state = model._read("forward", unread, state)
+            scores = model._softmax.log_probs(h)[0]  # [V]
+            scores[never] = -np.inf
+            word = model.vocabulary[_draw(scores / temperature, top_k, generator)]
+            if word == SENTENCE_END:
+                break
+            drawn.append(word)
+            unread = [word]
+        return drawn
+
+    def _marks(self, *marks: str) -> list[int]:
+        """Rows of those of the words that the vocabulary has."""
+        return [row for mark in marks if (row := self._words.row(mark)) is not None]
+
+
+def _draw(scores: Float64s, top_k: int | None, generator: np.random.Generator) -> int:
+    order = np.argsort(-scores, kind="stable")[:top_k] if top_k is not None else np.arange(len(scores))
+    cumulative = np.cumsum(np.exp(scores[order] - scores.max()))
+    # Words of probability zero are never hit: the draw is below the sum, and "right" passes over steps of no height.
+    drawn = np.searchsorted(cumulative, generator.random() * cumulative[-1], side="right")
+    return int(order[drawn])
+
+
+def _tempered(log_probs: Float64s, temperature: float) -> Float64s:
+    return log_probs if temperature == 1 else _normalised(log_probs / temperature)
+
+
+def _normalised(scores: Float64s) -> Float64s:
+    peak = scores.max(axis=-1, keepdims=True)
+    result: Float64s = scores - peak - np.log(np.exp(scores - peak).sum(axis=-1, keepdims=True))
+    return result
+
+
+def _check_tokens(tokens: Iterable[str]) -> list[str]:
+    if isinstance(tokens, (str, bytes)):
+        raise InputTypeError("tokens must be a list of tokens, not a string: give text.split()")
+    if not isinstance(tokens, Iterable):
+        raise InputTypeError(f"tokens must be a list of tokens, not {type(tokens).__name__}")
+    checked = list(tokens)
+    for position, token in enumerate(checked):
+        if not isinstance(token, str):
+            raise InputTypeError(f"token {position} must be a string, not {type(token).__name__}: {token!r:.60}")
+    return checked
+
+
+def _check_temperature(temperature: float) -> None:
+    if not (isinstance(temperature, (int, float, np.floating)) and 0 < temperature < math.inf):
+        raise InputError(f"temperature must be a positive number, not {temperature!r}")
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{name} must be a positive integer, not {value!r}")
+    return int(value)
