@@ -50,7 +50,7 @@ def token_bytes(token: str, max_characters: int) -> list[int]:
     return [BEGIN_WORD, *token.encode("utf-8", "ignore")[: max_characters - 2], END_WORD]
 
 
-def character_ids(tokens: Sequence[str], max_characters: int, n_positions: int | None = None) -> npt.NDArray[np.intp]:
+def character_ids(tokens: Sequence[str], max_characters: int) -> npt.NDArray[np.intp]:
     """Character ids of some tokens, padded to one length.
 
     Parameters
@@ -59,15 +59,13 @@ def character_ids(tokens: Sequence[str], max_characters: int, n_positions: int |
         The tokens, N of them.
     max_characters : int
         The model's ``max_characters_per_token``.
-    n_positions : int, optional
-        Columns to return; `max_characters` by default.  No token may need more.
 
     Returns
     -------
-    ndarray of int, shape (N, n_positions)
+    ndarray of int, shape (N, max_characters)
         Ids in 0..260; 260 is padding.
     """
-    ids = np.full((len(tokens), n_positions or max_characters), PADDING, dtype=np.intp)
+    ids = np.full((len(tokens), max_characters), PADDING, dtype=np.intp)
     for row, token in zip(ids, tokens, strict=True):
         characters = token_bytes(token, max_characters)
         row[: len(characters)] = characters

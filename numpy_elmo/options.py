@@ -167,7 +167,7 @@ def parse_options(raw: object, name: str = "options") -> ModelOptions:
     if "char_cnn" not in raw and "lstm" in raw:
         raise OptionsError(
             f'{name}: there is no "char_cnn", so this model reads word ids instead of characters; '
-            "only models with a character CNN can be loaded"
+            "load it with numpy_elmo.interfaces.bilm.BidirectionalLanguageModel(..., use_character_inputs=False)"
         )
     cnn = reader.section(raw, "char_cnn", "")
     lstm = reader.section(raw, "lstm", "")
@@ -198,8 +198,15 @@ def parse_options(raw: object, name: str = "options") -> ModelOptions:
             f"fewer than the widest filter's {char_cnn.widest_filter}"
         )
 
+    lstm_options = _lstm_options(reader, lstm)
+    if reader.problems:
+        raise _error(name, reader.problems)
+    return ModelOptions(char_cnn=char_cnn, lstm=lstm_options)
+
+
+def _lstm_options(reader: _Reader, lstm: Mapping[str, Any]) -> LstmOptions:
     where = "lstm: "
-    lstm_options = LstmOptions(
+    options = LstmOptions(
         dim=reader.integer(lstm, "dim", where, at_least=1),
         projection_dim=reader.integer(lstm, "projection_dim", where, at_least=1),
         n_layers=reader.integer(lstm, "n_layers", where, at_least=1),
@@ -207,13 +214,40 @@ def parse_options(raw: object, name: str = "options") -> ModelOptions:
         proj_clip=reader.clip(lstm, "proj_clip", where),
         use_skip_connections=reader.boolean(lstm, "use_skip_connections", where),
     )
-    if not reader.problems and lstm_options.projection_dim > lstm_options.dim:
-        reader.problems.append(
-            f'{where}"projection_dim" is {lstm_options.projection_dim}, more than "dim", {lstm_options.dim}'
-        )
-    if reader.problems:
+    if not reader.problems and options.projection_dim > options.dim:
+        reader.problems.append(f'{where}"projection_dim" is {options.projection_dim}, more than "dim", {options.dim}')
+    return options
+
+
+def parse_lstm_options(raw: object, name: str = "options") -> LstmOptions:
+    """Check the part of an options file that a model of token ids needs: ``"lstm"``.
+
+    Everything else, a ``"char_cnn"`` too, is ignored: such a model looks its tokens' vectors up in a table.
+
+    Parameters
+    ----------
+    raw : object
+        The decoded JSON.
+    name : str
+        How messages call the file.
+
+    Returns
+    -------
+    LstmOptions
+
+    Raises
+    ------
+    OptionsError
+        With every problem in one message.
+    """
+    if not isinstance(raw, Mapping):
+        raise OptionsError(f'{name}: expected a JSON object with "lstm", found {type(raw).__name__}')
+    reader = _Reader()
+    lstm = reader.section(raw, "lstm", "")
+    options = _lstm_options(reader, lstm) if not reader.problems else None
+    if options is None or reader.problems:
         raise _error(name, reader.problems)
-    return ModelOptions(char_cnn=char_cnn, lstm=lstm_options)
+    return options
 
 
 def decode_options(data: bytes, name: str) -> ModelOptions:
@@ -235,17 +269,43 @@ def decode_options(data: bytes, name: str) -> ModelOptions:
     OptionsError
         If the bytes are not a JSON object that describes a model.
     """
+    return parse_options(_decode_json(data, name), name)
+
+
+def decode_lstm_options(data: bytes, name: str) -> LstmOptions:
+    """Decode the bytes of an options file and check the part that a model of token ids needs.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    name : str
+        How messages call the file.
+
+    Returns
+    -------
+    LstmOptions
+
+    Raises
+    ------
+    OptionsError
+        If the bytes are not a JSON object that describes LSTM layers.
+    """
+    return parse_lstm_options(_decode_json(data, name), name)
+
+
+def _decode_json(data: bytes, name: str) -> object:
     if data.startswith(b"\x89HDF"):
         raise OptionsError(f"{name} is an HDF5 file, not options: were the weight file and the options file swapped?")
     try:
-        raw = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_no_duplicates)
+        raw: object = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_no_duplicates)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise OptionsError(f"{name} is not JSON ({error}); fetch the model's options file again") from error
     except RecursionError as error:
         raise OptionsError(f"{name} is nested too deeply for an options file") from error
     except _DuplicateKeyError as error:
         raise OptionsError(f"{name}: the key {error} stands there twice; remove the wrong one") from error
-    return parse_options(raw, name)
+    return raw
 
 
 class _DuplicateKeyError(Exception):

@@ -1,16 +1,20 @@
-"""Token encoder: the part of ELMo below the LSTMs, which sees one token at a time."""
+"""Token encoders: the part of ELMo below the LSTMs, which sees one token at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from numpy_elmo.characters import character_ids, token_bytes
+from numpy_elmo.characters import PADDING, character_ids
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.char_cnn import CharCNN
 from numpy_elmo.layers.highway import Highway
+
+Ids: TypeAlias = npt.NDArray[np.intp]
 
 # Tokens encoded at a time.  It bounds memory: at the published size the widest bank gives up to 200 kB a token.
 CHUNK_TOKENS = 128
@@ -59,21 +63,69 @@ class TokenEncoder:
         ndarray, shape (N, P)
         """
         types = list(dict.fromkeys(tokens))
-        # Neighbours of similar length share a chunk, so that a chunk is as narrow as its tokens allow.
-        types.sort(key=lambda token: len(token_bytes(token, self.max_characters)))
-        chunks = [types[i : i + CHUNK_TOKENS] for i in range(0, len(types), CHUNK_TOKENS)]
-        vectors = np.concatenate([self._encode(chunk) for chunk in chunks])  # [n_types, P]
+        vectors = self._encode(character_ids(types, self.max_characters))  # [n_types, P]
         row = {token: i for i, token in enumerate(types)}
         return vectors[[row[token] for token in tokens]]  # [N, P]
 
-    def _encode(self, types: list[str]) -> Array:
+    def encode_ids(self, ids: Ids) -> Array:
+        """Return the vectors of some tokens that are given by their characters.
+
+        Parameters
+        ----------
+        ids : ndarray of int, shape (N, max_characters)
+            Character ids as `character_ids` makes them, N of at least 1: in 0..260, 260 is padding.  They are taken as
+            they are; marks and boundaries are the caller's.
+
+        Returns
+        -------
+        ndarray, shape (N, P)
+        """
+        types, inverse = np.unique(ids, axis=0, return_inverse=True)
+        return self._encode(types)[inverse.reshape(-1)]  # [N, P]
+
+    def _encode(self, ids: Ids) -> Array:
+        """Return the vectors of distinct tokens, chunk by chunk."""
+        n_characters = ids.shape[1] - np.argmax(ids[:, ::-1] != PADDING, axis=1)  # [n_types], padding cut off
+        # Neighbours of similar length share a chunk, so that a chunk is as narrow as its tokens allow.
+        order = np.argsort(n_characters, kind="stable")
         # All windows that hold nothing but padding give the same value, so the maximum over a token's positions needs
         # one of them: characters beyond the longest token plus one window change nothing.
         widest = max(bank.W.shape[0] for bank in self.char_cnn.convolutions)
-        longest = max(len(token_bytes(token, self.max_characters)) for token in types)
-        x = self.char_cnn(character_ids(types, self.max_characters, min(longest + widest, self.max_characters)))
+        chunks = [order[i : i + CHUNK_TOKENS] for i in range(0, len(order), CHUNK_TOKENS)]
+        encoded = [self._encode_chunk(ids[chunk, : n_characters[chunk[-1]] + widest]) for chunk in chunks]
+        return np.concatenate(encoded)[np.argsort(order)]  # [n_types, P]
+
+    def _encode_chunk(self, ids: Ids) -> Array:
+        x = self.char_cnn(ids)
         for highway in self.highways:
             x = highway(x)  # [n, F]
         if self.W_proj is not None and self.b_proj is not None:
             x = x @ self.W_proj + self.b_proj  # [n, P]
         return x
+
+
+@dataclass(frozen=True)
+class TokenLookup:
+    """A table of token vectors, for models that read token ids instead of characters.
+
+    Attributes
+    ----------
+    table : ndarray, shape (V, P)
+        One row a token, in the order of the vocabulary.
+    """
+
+    table: Array
+
+    def encode_ids(self, ids: Ids) -> Array:
+        """Return the vectors of some tokens.
+
+        Parameters
+        ----------
+        ids : ndarray of int, shape (N,)
+            Lines of the vocabulary, from 0.
+
+        Returns
+        -------
+        ndarray, shape (N, P)
+        """
+        return self.table[ids]

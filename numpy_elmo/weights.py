@@ -31,11 +31,12 @@ from numpy_elmo.layers.arrays import Array, read_only
 from numpy_elmo.layers.char_cnn import CharCNN, Convolution
 from numpy_elmo.layers.highway import Highway
 from numpy_elmo.layers.lstm import LstmLayer
-from numpy_elmo.options import ModelOptions
-from numpy_elmo.tokens import TokenEncoder
+from numpy_elmo.options import CharCnnOptions, LstmOptions, ModelOptions
+from numpy_elmo.tokens import TokenEncoder, TokenLookup
 
 FORGET_BIAS = 1.0
 DIRECTIONS = ("RNN_0", "RNN_1")  # forward, backward
+TOKEN_TABLE = "embedding"  # instead of char_embed and CNN*, where tokens are looked up
 
 
 def expected_shapes(options: ModelOptions, file: h5py.Group | None = None) -> dict[str, tuple[int, ...]]:
@@ -52,8 +53,12 @@ def expected_shapes(options: ModelOptions, file: h5py.Group | None = None) -> di
     -------
     dict of str to tuple of int
     """
-    cnn, lstm = options.char_cnn, options.lstm
-    E, F, P, D = cnn.embedding_dim, cnn.n_filters, lstm.projection_dim, lstm.dim
+    return _encoder_shapes(options) | _bilm_shapes(options.lstm, file)
+
+
+def _encoder_shapes(options: ModelOptions) -> dict[str, tuple[int, ...]]:
+    cnn = options.char_cnn
+    E, F, P = cnn.embedding_dim, cnn.n_filters, options.lstm.projection_dim
     shapes: dict[str, tuple[int, ...]] = {"char_embed": (N_CHARACTERS, E)}
     for i, (width, count) in enumerate(cnn.filters):
         shapes[f"CNN/W_cnn_{i}"] = (1, width, E, count)
@@ -65,9 +70,15 @@ def expected_shapes(options: ModelOptions, file: h5py.Group | None = None) -> di
     if F != P:
         shapes["CNN_proj/W_proj"] = (F, P)
         shapes["CNN_proj/b_proj"] = (P,)
+    return shapes
+
+
+def _bilm_shapes(lstm: LstmOptions, file: h5py.Group | None) -> dict[str, tuple[int, ...]]:
+    P, D = lstm.projection_dim, lstm.dim
+    shapes: dict[str, tuple[int, ...]] = {}
     for direction in DIRECTIONS:
         for layer in range(lstm.n_layers):
-            cell = _cell(direction, layer, options, file)
+            cell = _cell(direction, layer, lstm, file)
             shapes[f"{cell}/W_0"] = (2 * P, 4 * D)
             shapes[f"{cell}/B"] = (4 * D,)
             if P != D:
@@ -75,10 +86,10 @@ def expected_shapes(options: ModelOptions, file: h5py.Group | None = None) -> di
     return shapes
 
 
-def _cell(direction: str, layer: int, options: ModelOptions, file: h5py.Group | None) -> str:
+def _cell(direction: str, layer: int, lstm: LstmOptions, file: h5py.Group | None) -> str:
     # TensorFlow wraps the cells of several layers in a MultiRNNCell and leaves a single one bare.
     bare = f"{direction}/RNN/LSTMCell"
-    if options.lstm.n_layers == 1 and file is not None and bare in file:
+    if lstm.n_layers == 1 and file is not None and bare in file:
         return bare
     return f"{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
 
@@ -109,39 +120,82 @@ def read_model(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, nam
     WeightsError
         If datasets are missing or misshapen (all of them are listed), unreadable, or hold values that are not finite.
     """
-    _check_layout(file, options, name)
-    cnn, lstm = options.char_cnn, options.lstm
-    P, D = lstm.projection_dim, lstm.dim
+    shapes = expected_shapes(options, file)
+    problems = [*_misfits(file, shapes), *_more_highways(file, options.char_cnn), *_more_layers(file, options.lstm)]
+    if problems:
+        raise _misfit(name, problems, _remedy(file, nothing_fits=len(problems) >= len(shapes)))
+    return _read_encoder(file, options, dtype, name), _read_bilm(file, options.lstm, dtype, name)
+
+
+def read_bilm(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike, name: str) -> Bilm:
+    """Read the LSTM layers of a model, whatever its token part is.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open weight file.
+    options : LstmOptions
+        The layers that it should hold.
+    dtype : {"float32", "float64"}
+        Precision to compute in.
+    name : str
+        How messages call the file.
+
+    Returns
+    -------
+    Bilm
+        All arrays read-only.
+
+    Raises
+    ------
+    WeightsError
+        As for `read_model`.
+    """
+    if problems := [*_misfits(file, _bilm_shapes(options, file)), *_more_layers(file, options)]:
+        raise _misfit(name, problems, "Give the options file that was published with these weights.")
+    return _read_bilm(file, options, dtype, name)
+
+
+def read_token_table(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike, name: str) -> TokenLookup:
+    """Read the token vectors of a model that reads token ids: the dataset ``embedding``, (V, P).
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open file.
+    options : LstmOptions
+        The layers that the vectors are for.
+    dtype : {"float32", "float64"}
+        Precision to compute in.
+    name : str
+        How messages call the file.
+
+    Returns
+    -------
+    TokenLookup
+        Its table is read-only.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such dataset, its vectors have another length, or values are not finite.
+    """
+    item = cast("object", file.get(TOKEN_TABLE))
+    n_tokens = item.shape[0] if isinstance(item, h5py.Dataset) and item.ndim else 0
+    if problems := _misfits(file, {TOKEN_TABLE: (n_tokens, options.projection_dim)}):
+        remedy = "Give the file that dump_token_embeddings wrote for this model, or the weights of a token-input model."
+        raise _misfit(name, problems, remedy)
+    return TokenLookup(_read(file, TOKEN_TABLE, dtype, name))
+
+
+def _read_encoder(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, name: str) -> TokenEncoder:
+    cnn = options.char_cnn
+    projected = cnn.n_filters != options.lstm.projection_dim
 
     def read(dataset: str) -> Array:
-        try:
-            values = np.asarray(file[dataset][()])
-        except OSError as error:
-            raise WeightsError(f"{name}: {dataset} cannot be read ({error}); fetch the file again") from error
-        with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
-            values = values.astype(dtype)
-        if not np.isfinite(values).all():
-            n_bad = values.size - np.count_nonzero(np.isfinite(values))
-            raise WeightsError(
-                f"{name}: {dataset} holds {n_bad} values that are not finite (NaN or infinite); "
-                "the file is damaged or its training diverged: fetch it again"
-            )
-        return read_only(values)
+        return _read(file, dataset, dtype, name)
 
-    def read_layer(cell: str) -> LstmLayer:
-        W, B = read(f"{cell}/W_0"), read(f"{cell}/B")
-        bias = B.copy()
-        bias[2 * D : 3 * D] += FORGET_BIAS
-        return LstmLayer(
-            W_x=_reorder_gates(W[:P]),
-            W_h=_reorder_gates(W[P:]),
-            b=_reorder_gates(bias),
-            W_p=read(f"{cell}/W_P_0") if P != D else None,
-            cell_clip=lstm.cell_clip,
-            proj_clip=lstm.proj_clip,
-        )
-
-    encoder = TokenEncoder(
+    return TokenEncoder(
         char_cnn=CharCNN(
             char_embed=read("char_embed"),
             convolutions=tuple(
@@ -158,15 +212,49 @@ def read_model(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, nam
             )
             for k in range(cnn.n_highway)
         ),
-        W_proj=read("CNN_proj/W_proj") if cnn.n_filters != P else None,
-        b_proj=read("CNN_proj/b_proj") if cnn.n_filters != P else None,
+        W_proj=read("CNN_proj/W_proj") if projected else None,
+        b_proj=read("CNN_proj/b_proj") if projected else None,
         max_characters=cnn.max_characters_per_token,
     )
+
+
+def _read_bilm(file: h5py.File, lstm: LstmOptions, dtype: npt.DTypeLike, name: str) -> Bilm:
+    P, D = lstm.projection_dim, lstm.dim
+
+    def read_layer(cell: str) -> LstmLayer:
+        W, B = _read(file, f"{cell}/W_0", dtype, name), _read(file, f"{cell}/B", dtype, name)
+        bias = B.copy()
+        bias[2 * D : 3 * D] += FORGET_BIAS
+        return LstmLayer(
+            W_x=_reorder_gates(W[:P]),
+            W_h=_reorder_gates(W[P:]),
+            b=_reorder_gates(bias),
+            W_p=_read(file, f"{cell}/W_P_0", dtype, name) if P != D else None,
+            cell_clip=lstm.cell_clip,
+            proj_clip=lstm.proj_clip,
+        )
+
     forward, backward = (
-        tuple(read_layer(_cell(direction, layer, options, file)) for layer in range(lstm.n_layers))
+        tuple(read_layer(_cell(direction, layer, lstm, file)) for layer in range(lstm.n_layers))
         for direction in DIRECTIONS
     )
-    return encoder, Bilm(forward, backward, lstm.use_skip_connections)
+    return Bilm(forward, backward, lstm.use_skip_connections)
+
+
+def _read(file: h5py.File, dataset: str, dtype: npt.DTypeLike, name: str) -> Array:
+    try:
+        values = np.asarray(file[dataset][()])
+    except OSError as error:
+        raise WeightsError(f"{name}: {dataset} cannot be read ({error}); fetch the file again") from error
+    with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
+        values = values.astype(dtype)
+    if not np.isfinite(values).all():
+        n_bad = values.size - np.count_nonzero(np.isfinite(values))
+        raise WeightsError(
+            f"{name}: {dataset} holds {n_bad} values that are not finite (NaN or infinite); "
+            "the file is damaged or its training diverged: fetch it again"
+        )
+    return read_only(values)
 
 
 def _reorder_gates(columns: Array) -> Array:
@@ -174,9 +262,8 @@ def _reorder_gates(columns: Array) -> Array:
     return read_only(np.concatenate([i, f, o, j], axis=-1))
 
 
-def _check_layout(file: h5py.File, options: ModelOptions, name: str) -> None:
+def _misfits(file: h5py.File, shapes: dict[str, tuple[int, ...]]) -> list[str]:
     problems = []
-    shapes = expected_shapes(options, file)
     for dataset, shape in shapes.items():
         item = cast("object", file.get(dataset))
         if item is None:
@@ -187,25 +274,33 @@ def _check_layout(file: h5py.File, options: ModelOptions, name: str) -> None:
             problems.append(f"{dataset}: expected {shape}, found {item.shape}")
         elif item.dtype.kind != "f":
             problems.append(f"{dataset}: expected floating-point values, found {item.dtype}")
-    n_highway = sum(f"CNN_high_{k}" in file for k in range(options.char_cnn.n_highway, options.char_cnn.n_highway + 9))
-    if n_highway:
-        problems.append(
-            f"CNN_high_{options.char_cnn.n_highway}: expected no such group, found {n_highway} more highways"
-        )
-    n_layers = options.lstm.n_layers
-    if f"{DIRECTIONS[0]}/RNN/MultiRNNCell/Cell{n_layers}" in file:
-        problems.append(f"{DIRECTIONS[0]}/RNN/MultiRNNCell/Cell{n_layers}: expected {n_layers} LSTM layers, found more")
-    if problems:
-        lines = "".join(f"\n  {problem}" for problem in problems)
-        raise WeightsError(f"{name} does not fit its options:{lines}\n{_remedy(file, problems, shapes)}")
+    return problems
 
 
-def _remedy(file: h5py.File, problems: list[str], shapes: dict[str, tuple[int, ...]]) -> str:
-    if len(problems) >= len(shapes):
+def _more_highways(file: h5py.File, cnn: CharCnnOptions) -> list[str]:
+    n_more = sum(f"CNN_high_{k}" in file for k in range(cnn.n_highway, cnn.n_highway + 9))
+    return [f"CNN_high_{cnn.n_highway}: expected no such group, found {n_more} more highways"] if n_more else []
+
+
+def _more_layers(file: h5py.File, lstm: LstmOptions) -> list[str]:
+    cell = f"{DIRECTIONS[0]}/RNN/MultiRNNCell/Cell{lstm.n_layers}"
+    return [f"{cell}: expected {lstm.n_layers} LSTM layers, found more"] if cell in file else []
+
+
+def _misfit(name: str, problems: list[str], remedy: str) -> WeightsError:
+    lines = "".join(f"\n  {problem}" for problem in problems)
+    return WeightsError(f"{name} does not fit its options:{lines}\n{remedy}")
+
+
+def _remedy(file: h5py.File, *, nothing_fits: bool) -> str:
+    if nothing_fits:
         if "sentence_to_index" in file or "0" in file:
             return "This file holds vectors that ELMo made, not a model; give the model's weight file."
         if "softmax/W" in file:
             return "This file holds a softmax alone; give the weight file that it belongs to."
-    if "embedding" in file and "char_embed" not in file:
-        return "This model reads word ids instead of characters; only models with a character CNN can be loaded."
+    if TOKEN_TABLE in file and "char_embed" not in file:
+        return (
+            "This model reads word ids instead of characters; load it with "
+            "numpy_elmo.interfaces.bilm.BidirectionalLanguageModel(..., use_character_inputs=False)."
+        )
     return "Give the options file that was published with these weights."

@@ -1,0 +1,772 @@
+"""The interface of bilm-tf (the package ``bilm``), NumPy in and NumPy out.
+
+There, ids go into a graph through placeholders and a session runs it::
+
+    from bilm import Batcher, BidirectionalLanguageModel, weight_layers
+
+    batcher = Batcher(vocab_file, 50)
+    context_character_ids = tf.placeholder("int32", shape=(None, None, 50))
+    bilm = BidirectionalLanguageModel(options_file, weight_file)
+    context_embeddings_op = bilm(context_character_ids)
+    elmo_context_input = weight_layers("input", context_embeddings_op, l2_coef=0.0)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        context_ids = batcher.batch_sentences(tokenized_context)
+        vectors = sess.run(elmo_context_input["weighted_op"], feed_dict={context_character_ids: context_ids})
+
+Here the ids go in directly, and arrays come out::
+
+    from numpy_elmo.interfaces.bilm import Batcher, BidirectionalLanguageModel, weight_layers
+
+    batcher = Batcher(vocab_file, 50)
+    bilm = BidirectionalLanguageModel(options_file, weight_file)
+    context_ids = batcher.batch_sentences(tokenized_context)
+    vectors = weight_layers("input", bilm(context_ids), l2_coef=0.0)["weighted_op"]
+
+What is different:
+
+* Every call runs the model, and moves its state on, once.
+* A placeholder had a state of its own.  Here a model has one, and `BidirectionalLanguageModel.another_input` gives the
+  same model with another.
+* ``lm_embeddings`` and ``token_embeddings`` are zero at padding.  There, the token layer is not.
+* A vocabulary without ``<S>`` or ``</S>``, and an unknown word where it lacks ``<UNK>``, are errors.  There, the last
+  word of the vocabulary becomes the boundary, and the unknown word becomes padding.
+* Padding between tokens is an error.  There, as many tokens are lost at the sentence's end.
+* Files are UTF-8 on every platform.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TypeAlias, TypedDict
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from numpy_elmo.batching import batches, pack
+from numpy_elmo.bilm import Bilm, BilmState
+from numpy_elmo.characters import (
+    BEGIN_SENTENCE,
+    BEGIN_WORD,
+    END_SENTENCE,
+    END_WORD,
+    N_CHARACTERS,
+    PADDING,
+    SENTENCE_END,
+    SENTENCE_START,
+    character_ids,
+)
+from numpy_elmo.corpus.text import read_sentences
+from numpy_elmo.elmo import check_sentences, load
+from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError, OutputError
+from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.lstm import LstmState
+from numpy_elmo.layers.scalar_mix import ScalarMix
+from numpy_elmo.options import decode_lstm_options
+from numpy_elmo.source import open_hdf5
+from numpy_elmo.vocabulary import UNKNOWN
+from numpy_elmo.weights import TOKEN_TABLE, read_bilm, read_token_table
+
+__all__ = [
+    "Batcher",
+    "BidirectionalLanguageModel",
+    "BilmOps",
+    "TokenBatcher",
+    "UnicodeCharsVocabulary",
+    "Vocabulary",
+    "WeightedLayers",
+    "dump_bilm_embeddings",
+    "dump_token_embeddings",
+    "weight_layers",
+]
+
+PathLike: TypeAlias = "str | os.PathLike[str]"
+Int32s: TypeAlias = npt.NDArray[np.int32]
+Int64s: TypeAlias = npt.NDArray[np.int64]
+
+# bilm-tf passes over this line of a vocabulary.
+_END_MARK = "!!!MAXTERMID"
+
+# Words of a vocabulary whose vectors are held at a time.
+_WORDS_AT_A_TIME = 4096
+
+
+class BilmOps(TypedDict):
+    """What `BidirectionalLanguageModel` returns; T is the width of the ids without the two boundaries.
+
+    Attributes
+    ----------
+    lm_embeddings : ndarray of float32, shape (n, L + 1, T, 2 P)
+        Vectors of all layers, without boundaries.
+    lengths : ndarray of int32, shape (n,)
+        Tokens of each sentence, without boundaries.
+    token_embeddings : ndarray of float32, shape (n, T + 2, P)
+        What the LSTM layers read, with boundaries.
+    mask : ndarray of bool, shape (n, T)
+        True at tokens, False at padding.
+    """
+
+    lm_embeddings: Array
+    lengths: Int32s
+    token_embeddings: Array
+    mask: npt.NDArray[np.bool_]
+
+
+class WeightedLayers(TypedDict):
+    """What `weight_layers` returns.
+
+    Attributes
+    ----------
+    weighted_op : ndarray of float32, shape (n, T, 2 P)
+        The mix of the layers.
+    regularization_op : float
+        ``l2_coef`` times the sum of the squared weights.
+    """
+
+    weighted_op: Array
+    regularization_op: float
+
+
+class Vocabulary:
+    """Words and their ids: the lines of a vocabulary file, from 0.
+
+    bilm-tf::
+
+        vocab = Vocabulary(vocab_file, validate_file=True)
+
+    Here: the same.
+
+    Parameters
+    ----------
+    filename : str or path
+        Text in UTF-8, one word a line, ``<S>`` and ``</S>`` among them.
+    validate_file : bool
+        Whether ``<UNK>`` must be there too.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is no such file.
+    InputError
+        If it cannot be read, or lacks ``<S>``, ``</S>`` or, where it must have it, ``<UNK>``.
+    """
+
+    def __init__(self, filename: PathLike, validate_file: bool = False) -> None:
+        self._name = str(filename)
+        lines = _read_text(filename, "vocabulary").removesuffix("\n").split("\n")
+        self._id_to_word = [word for line in lines if (word := line.strip()) != _END_MARK]
+        self._word_to_id = {word: line for line, word in enumerate(self._id_to_word)}
+        marks = (SENTENCE_START, SENTENCE_END, UNKNOWN) if validate_file else (SENTENCE_START, SENTENCE_END)
+        if missing := [mark for mark in marks if mark not in self._word_to_id]:
+            raise InputError(f"{self._name} lacks {', '.join(missing)}; add each as a line of its own")
+
+    @property
+    def bos(self) -> int:
+        """Id of ``<S>``."""
+        return self._word_to_id[SENTENCE_START]
+
+    @property
+    def eos(self) -> int:
+        """Id of ``</S>``."""
+        return self._word_to_id[SENTENCE_END]
+
+    @property
+    def unk(self) -> int:
+        """Id of ``<UNK>``; -1 if there is none, as in bilm-tf."""
+        return self._word_to_id.get(UNKNOWN, -1)
+
+    @property
+    def size(self) -> int:
+        """Number of words."""
+        return len(self._id_to_word)
+
+    def word_to_id(self, word: str) -> int:
+        """Return the id of a word, or that of ``<UNK>``.
+
+        Raises
+        ------
+        InputError
+            If neither is in the vocabulary.
+        """
+        line = self._word_to_id.get(word, self.unk)
+        if line < 0:
+            raise InputError(
+                f"{self._name} has neither {word!r} nor {UNKNOWN}, so this word has no id; add it, or read characters "
+                "(Batcher) instead of ids"
+            )
+        return line
+
+    def id_to_word(self, cur_id: int) -> str:
+        """Return the word of an id."""
+        return self._id_to_word[cur_id]
+
+    def decode(self, cur_ids: Iterable[int]) -> str:
+        """Return the words of some ids, with spaces between them."""
+        return " ".join(self.id_to_word(cur_id) for cur_id in cur_ids)
+
+    def encode(self, sentence: str | Sequence[str], reverse: bool = False, split: bool = True) -> Int32s:
+        """Return the ids of a sentence with its boundaries.
+
+        Parameters
+        ----------
+        sentence : str, or sequence of str with ``split=False``
+            The sentence.
+        reverse : bool
+            Whether the words come last to first: the boundaries change places.
+        split : bool
+            Whether `sentence` is a string, to be split at white space.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_words + 2,)
+
+        Raises
+        ------
+        InputError
+            If a word is unknown and there is no ``<UNK>``.
+        """
+        return np.array([self.word_to_id(word) for word in _bounded(sentence, reverse, split)], dtype=np.int32)
+
+
+class UnicodeCharsVocabulary(Vocabulary):
+    """A vocabulary that also gives words as characters.
+
+    bilm-tf::
+
+        vocab = UnicodeCharsVocabulary(vocab_file, 50)
+        vocab.encode_chars("a tokenised sentence")
+
+    Here: the same.  The ids are in 0..260; `Batcher` adds 1, to keep 0 for padding.
+
+    Parameters
+    ----------
+    filename : str or path
+        As for `Vocabulary`.
+    max_word_length : int
+        Characters of a token, its two marks included: 50 in the published models.
+    validate_file : bool
+        As for `Vocabulary`.
+
+    Raises
+    ------
+    ModelNotFoundError, InputError
+        As for `Vocabulary`; InputError also if a token has no room for its marks.
+    """
+
+    bos_char = BEGIN_SENTENCE
+    eos_char = END_SENTENCE
+    bow_char = BEGIN_WORD
+    eow_char = END_WORD
+    pad_char = PADDING
+
+    def __init__(self, filename: PathLike, max_word_length: int, validate_file: bool = False) -> None:
+        super().__init__(filename, validate_file)
+        if isinstance(max_word_length, bool) or not isinstance(max_word_length, int) or max_word_length < 3:
+            raise InputError(f"max_word_length must be an integer of at least 3, not {max_word_length!r}")
+        self.max_word_length = max_word_length
+
+    @property
+    def bos_chars(self) -> Int32s:
+        """Characters of ``<S>``."""
+        return self.word_to_char_ids(SENTENCE_START)
+
+    @property
+    def eos_chars(self) -> Int32s:
+        """Characters of ``</S>``."""
+        return self.word_to_char_ids(SENTENCE_END)
+
+    @property
+    def word_char_ids(self) -> Int32s:
+        """Characters of all words, shape (size, max_word_length); made when asked for."""
+        return self._characters(self._id_to_word)
+
+    def word_to_char_ids(self, word: str) -> Int32s:
+        """Return the characters of a word, shape (max_word_length,)."""
+        characters: Int32s = self._characters([word])[0]
+        return characters
+
+    def encode_chars(self, sentence: str | Sequence[str], reverse: bool = False, split: bool = True) -> Int32s:
+        """Return the characters of a sentence with its boundaries.
+
+        Parameters
+        ----------
+        sentence, reverse, split
+            As for `encode`.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_words + 2, max_word_length)
+        """
+        return self._characters(_bounded(sentence, reverse, split))
+
+    def _characters(self, words: Sequence[str]) -> Int32s:
+        return character_ids(words, self.max_word_length).astype(np.int32)
+
+
+class Batcher:
+    """Sentences to character ids.
+
+    bilm-tf::
+
+        batcher = Batcher(vocab_file, 50)
+        context_ids = batcher.batch_sentences(tokenized_context)
+
+    Here: the same.
+
+    Parameters
+    ----------
+    lm_vocab_file : str or path
+        A vocabulary.  Words that are not in it are spelt like those that are.
+    max_token_length : int
+        ``max_characters_per_token`` of the model's options: 50 in the published models.
+
+    Raises
+    ------
+    ModelNotFoundError, InputError
+        As for `UnicodeCharsVocabulary`.
+    """
+
+    def __init__(self, lm_vocab_file: PathLike, max_token_length: int) -> None:
+        self._lm_vocab = UnicodeCharsVocabulary(lm_vocab_file, max_token_length)
+
+    def batch_sentences(self, sentences: Iterable[Sequence[str]]) -> Int64s:
+        """Return the ids of some sentences, boundaries added.
+
+        Parameters
+        ----------
+        sentences : iterable of token lists
+            At least one sentence.
+
+        Returns
+        -------
+        ndarray of int64, shape (n, longest + 2, max_token_length)
+            Ids in 1..261; tokens beyond a sentence's end are all 0.
+
+        Raises
+        ------
+        InputTypeError
+            If a sentence is a string instead of a list of tokens, or a token is not a string.
+        InputError
+            If there is no sentence.
+        """
+        return _padded([self._lm_vocab.encode_chars(tokens, split=False) for tokens in check_sentences(sentences)])
+
+
+class TokenBatcher:
+    """Sentences to token ids, for models that look tokens up.
+
+    bilm-tf::
+
+        batcher = TokenBatcher(vocab_file)
+        context_ids = batcher.batch_sentences(tokenized_context)
+
+    Here: the same.
+
+    Parameters
+    ----------
+    lm_vocab_file : str or path
+        The vocabulary whose lines are the rows of the model's token vectors.
+
+    Raises
+    ------
+    ModelNotFoundError, InputError
+        As for `Vocabulary`.
+    """
+
+    def __init__(self, lm_vocab_file: PathLike) -> None:
+        self._lm_vocab = Vocabulary(lm_vocab_file)
+
+    def batch_sentences(self, sentences: Iterable[Sequence[str]]) -> Int64s:
+        """Return the ids of some sentences, boundaries added.
+
+        Parameters
+        ----------
+        sentences : iterable of token lists
+            At least one sentence.
+
+        Returns
+        -------
+        ndarray of int64, shape (n, longest + 2)
+            Lines of the vocabulary, from 1; 0 beyond a sentence's end.
+
+        Raises
+        ------
+        InputTypeError
+            If a sentence is a string instead of a list of tokens, or a token is not a string.
+        InputError
+            If there is no sentence, or a token is unknown and the vocabulary has no ``<UNK>``.
+        """
+        return _padded([self._lm_vocab.encode(tokens, split=False) for tokens in check_sentences(sentences)])
+
+
+class _IdEncoder(Protocol):
+    def encode_ids(self, ids: npt.NDArray[np.intp], /) -> Array: ...
+
+
+class BidirectionalLanguageModel:
+    """The model.  A call takes ids and returns vectors.
+
+    bilm-tf, with characters and with tokens::
+
+        bilm = BidirectionalLanguageModel(options_file, weight_file)
+        bilm = BidirectionalLanguageModel(
+            options_file, weight_file, use_character_inputs=False, embedding_weight_file=token_embedding_file
+        )
+        ops = bilm(ids_placeholder)
+        embeddings = sess.run(ops["lm_embeddings"], feed_dict={ids_placeholder: batcher.batch_sentences(sentences)})
+
+    Here the constructor is the same, and then::
+
+        embeddings = bilm(batcher.batch_sentences(sentences))["lm_embeddings"]
+
+    The LSTM states go on from call to call, as there: sentence k of a call goes on from sentence k of the call before,
+    and sentences that a smaller call does not have keep their states.  `reset_states` starts from zeros again.
+
+    Parameters
+    ----------
+    options_file : str or path
+        The model's options.  Without character inputs, only their ``"lstm"`` counts.
+    weight_file : str or path
+        The model's weights.
+    use_character_inputs : bool
+        Whether ids are those of characters (`Batcher`) or of tokens (`TokenBatcher`).
+    embedding_weight_file : str or path, optional
+        File with the dataset ``embedding``, one row a token: what `dump_token_embeddings` wrote, or the weights of a
+        model that was trained on token ids.  By default it is the weight file.  Not looked at with character inputs.
+    max_batch_size : int
+        Sentences that a call may have.
+
+    Raises
+    ------
+    ModelNotFoundError, OptionsError, WeightsError
+        As for `numpy_elmo.load`.
+    InputError
+        If `max_batch_size` is not positive.
+    """
+
+    def __init__(
+        self,
+        options_file: PathLike,
+        weight_file: PathLike,
+        use_character_inputs: bool = True,
+        embedding_weight_file: PathLike | None = None,
+        max_batch_size: int = 128,
+    ) -> None:
+        if isinstance(max_batch_size, bool) or not isinstance(max_batch_size, int) or max_batch_size < 1:
+            raise InputError(f"max_batch_size must be a positive integer, not {max_batch_size!r}")
+        self._max_batch_size = max_batch_size
+        self._encoder: _IdEncoder
+        self._bilm: Bilm
+        self._max_characters: int | None = None
+        if use_character_inputs:
+            elmo = load(weight_file, options=options_file)
+            self._encoder, self._bilm = elmo.encoder, elmo.bilm
+            self._n_ids, self._max_characters = N_CHARACTERS, elmo.encoder.max_characters
+        else:
+            lstm = decode_lstm_options(_read_bytes(options_file, "options"), str(options_file))
+            with open_hdf5(Path(weight_file)) as file:
+                self._bilm = read_bilm(file, lstm, "float32", str(weight_file))
+            table_file = weight_file if embedding_weight_file is None else embedding_weight_file
+            with open_hdf5(Path(table_file)) as file:
+                lookup = read_token_table(file, lstm, "float32", str(table_file))
+            self._encoder, self._n_ids = lookup, len(lookup.table)
+        self._states = self._bilm.zero_state(max_batch_size)
+
+    def reset_states(self) -> None:
+        """Start from zeros again, as ``sess.run(tf.global_variables_initializer())`` did."""
+        self._states = self._bilm.zero_state(self._max_batch_size)
+
+    def another_input(self) -> BidirectionalLanguageModel:
+        """Return this model with a state of its own, beginning with zeros, as a second placeholder had one.
+
+        bilm-tf::
+
+            context_embeddings_op = bilm(context_ids_placeholder)
+            question_embeddings_op = bilm(question_ids_placeholder)
+
+        Here::
+
+            question_bilm = bilm.another_input()
+            context_embeddings, question_embeddings = bilm(context_ids), question_bilm(question_ids)
+
+        Returns
+        -------
+        BidirectionalLanguageModel
+            It shares the weights with this one.
+        """
+        other = copy.copy(self)
+        other.reset_states()
+        return other
+
+    def __call__(self, ids: npt.ArrayLike) -> BilmOps:
+        """Return the vectors of some sentences, and move the states on.
+
+        Parameters
+        ----------
+        ids : array of int, shape (n, T + 2, max_characters) or, without character inputs, (n, T + 2)
+            What `Batcher` or `TokenBatcher` made: boundaries included, 0 at padding.  They are taken as they are.
+
+        Returns
+        -------
+        BilmOps
+            A dict with ``lm_embeddings``, ``lengths``, ``token_embeddings`` and ``mask``.
+
+        Raises
+        ------
+        InputTypeError
+            If the ids are not integers.
+        InputError
+            If their shape is another, one is out of range, a sentence has fewer than two tokens or padding between
+            them, or there are too many sentences.
+        """
+        checked, present = self._check(ids)
+        n, width = present.shape
+        lengths = present.sum(axis=1)
+        tokens = self._encoder.encode_ids(checked[present] - 1)  # [N, P], sentence after sentence
+        before = _rows(self._states, n)
+        layers, after = self._bilm(tokens, pack(lengths.tolist()), before)  # [L + 1, N, 2 P]
+        _assign(before, after)
+        token_embeddings = np.zeros((n, width, tokens.shape[1]), tokens.dtype)
+        token_embeddings[present] = tokens
+        lm_embeddings = np.zeros((n, len(layers), width - 2, layers.shape[2]), layers.dtype)
+        for row, sentence in zip(lm_embeddings, np.split(layers, np.cumsum(lengths)[:-1], axis=1), strict=True):
+            row[:, : sentence.shape[1] - 2] = sentence[:, 1:-1]
+        return {
+            "lm_embeddings": lm_embeddings,
+            "lengths": (lengths - 2).astype(np.int32),
+            "token_embeddings": token_embeddings,
+            "mask": present[:, 2:],
+        }
+
+    def _check(self, ids: npt.ArrayLike) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """Return the ids and which tokens are there, (n, T + 2), or say what is wrong with them."""
+        array = np.asarray(ids)
+        if array.dtype.kind not in "iu":
+            raise InputTypeError(f"ids must be integers, not {array.dtype}; make them with batch_sentences")
+        of_characters = self._max_characters is not None
+        expected = f"(n, T + 2, {self._max_characters})" if of_characters else "(n, T + 2)"
+        if array.ndim != 2 + of_characters or (of_characters and array.shape[2] != self._max_characters):
+            raise InputError(
+                f"ids must have the shape {expected}, not {array.shape}; this model takes what "
+                f"{'Batcher' if of_characters else 'TokenBatcher'} makes"
+            )
+        if not 1 <= len(array) <= self._max_batch_size:
+            raise InputError(
+                f"a call takes 1 to {self._max_batch_size} sentences, not {len(array)}; cut the batch, or raise "
+                "max_batch_size"
+            )
+        if array.size and (array.min() < 0 or array.max() > self._n_ids):
+            raise InputError(
+                f"ids must lie in 0..{self._n_ids}, these are in {array.min()}..{array.max()}; were they made with "
+                "another vocabulary?"
+            )
+        present: npt.NDArray[np.bool_] = np.any(array, axis=2) if of_characters else array > 0
+        if of_characters and not array[present].all():
+            raise InputError("0 stands for a token that is not there; inside a token, pad with 261 as Batcher does")
+        if (present[:, 1:] > present[:, :-1]).any():
+            raise InputError("a sentence has padding (0) before or between its tokens; padding goes to its end")
+        if array.shape[1] < 2 or not present[:, 1].all():
+            raise InputError("a sentence has fewer than two tokens; the boundaries <S> and </S> belong to the ids")
+        return array.astype(np.intp), present
+
+
+def weight_layers(
+    name: str,
+    bilm_ops: Mapping[str, Array] | BilmOps,
+    l2_coef: float | None = None,
+    use_top_only: bool = False,
+    do_layer_norm: bool = False,
+    *,
+    weights: Sequence[float] | None = None,
+    gamma: float = 1.0,
+) -> WeightedLayers:
+    """Mix a model's layers.
+
+    bilm-tf, whose weights are variables that a task trains::
+
+        elmo_context_input = weight_layers("input", context_embeddings_op, l2_coef=0.0)
+        vectors = sess.run(elmo_context_input["weighted_op"], feed_dict=...)
+
+    Here they are numbers: zeros, where training starts, or what is given as `weights` and `gamma`::
+
+        vectors = weight_layers("input", bilm(context_ids), l2_coef=0.0)["weighted_op"]
+        vectors = weight_layers("input", bilm(context_ids), weights=[0.2, -0.1, 0.4], gamma=1.3)["weighted_op"]
+
+    Parameters
+    ----------
+    name : str
+        There, a prefix of variables' names; not used here.
+    bilm_ops : dict
+        What `BidirectionalLanguageModel` returned.
+    l2_coef : float, optional
+        Factor of the regularisation term; none by default.
+    use_top_only : bool
+        Whether to take the top layer alone, scaled by `gamma`.
+    do_layer_norm : bool
+        Whether every layer is brought to mean 0 and variance 1 first.  Both are taken over all tokens of the batch, so
+        a sentence's vectors depend on its neighbours.
+    weights : sequence of float, optional
+        The L + 1 numbers before the softmax; ``<name>_ELMo_W`` of a checkpoint.
+    gamma : float
+        ``<name>_ELMo_gamma`` of a checkpoint.
+
+    Returns
+    -------
+    WeightedLayers
+        A dict with ``weighted_op`` and ``regularization_op``.  With layer norm, padding is not zero.
+
+    Raises
+    ------
+    InputError
+        If the number of weights is not that of the layers, or something is not finite.
+    """
+    layers = np.moveaxis(bilm_ops["lm_embeddings"], 1, 0)  # [L + 1, n, T, 2 P]
+    if use_top_only:
+        return {"weighted_op": ScalarMix([0.0], gamma)(layers[-1:]), "regularization_op": 0.0}
+    mix = ScalarMix([0.0] * len(layers) if weights is None else weights, gamma)
+    if do_layer_norm:
+        raise InputError("do_layer_norm=True is not there yet; give do_layer_norm=False")
+    return {"weighted_op": mix(layers), "regularization_op": (l2_coef or 0.0) * float(mix.weights @ mix.weights)}
+
+
+def dump_token_embeddings(
+    vocab_file: PathLike, options_file: PathLike, weight_file: PathLike, outfile: PathLike
+) -> None:
+    """Write the token vectors of a vocabulary, for `BidirectionalLanguageModel` with token ids.
+
+    bilm-tf::
+
+        dump_token_embeddings(vocab_file, options_file, weight_file, token_embedding_file)
+        tf.reset_default_graph()
+
+    Here: the same, without the second line.
+
+    Parameters
+    ----------
+    vocab_file : str or path
+        The vocabulary, ``<S>`` and ``</S>`` included.
+    options_file, weight_file : str or path
+        The model, which reads characters.
+    outfile : str or path
+        HDF5 file to write: dataset ``embedding``, (words, P) float32, one row a line of the vocabulary.
+
+    Raises
+    ------
+    ModelNotFoundError, OptionsError, WeightsError, InputError
+        As for `Vocabulary` and `numpy_elmo.load`.
+    OutputError
+        If the file cannot be written.
+    """
+    vocabulary = Vocabulary(vocab_file)
+    elmo = load(weight_file, options=options_file)
+    with _new_file(Path(outfile)) as file:
+        table = file.create_dataset(TOKEN_TABLE, (vocabulary.size, elmo.vector_size // 2), dtype="float32")
+        for lines in batches(range(vocabulary.size), _WORDS_AT_A_TIME):
+            table[lines[0] : lines[-1] + 1] = elmo.encoder([vocabulary.id_to_word(line) for line in lines])
+
+
+def dump_bilm_embeddings(
+    vocab_file: PathLike, dataset_file: PathLike, options_file: PathLike, weight_file: PathLike, outfile: PathLike
+) -> None:
+    """Write the vectors of all layers of a text.
+
+    bilm-tf::
+
+        dump_bilm_embeddings(vocab_file, dataset_file, options_file, weight_file, embedding_file)
+
+    Here: the same.
+
+    Parameters
+    ----------
+    vocab_file : str or path
+        A vocabulary; nothing but its boundaries is looked at.
+    dataset_file : str or path
+        Text, one sentence a line, tokens separated by white space.
+    options_file, weight_file : str or path
+        The model.
+    outfile : str or path
+        HDF5 file to write: for line k, from 0, the dataset ``"k"``, (L + 1, tokens, 2 P) float32; a blank line gives
+        one without tokens.  Sentences run one by one, and each goes on from the state that the one before it left.
+
+    Raises
+    ------
+    ModelNotFoundError, OptionsError, WeightsError, InputError
+        As for `Vocabulary` and `numpy_elmo.load`; InputError also if the text cannot be read.
+    OutputError
+        If the file cannot be written.
+    """
+    Vocabulary(vocab_file)
+    elmo = load(weight_file, options=options_file)
+    with _new_file(Path(outfile)) as file:
+        for line, tokens in enumerate(read_sentences(os.fspath(dataset_file))):
+            [vectors] = elmo.embed([tokens], state="carry", batch_size=1)
+            file.create_dataset(str(line), data=vectors, dtype="float32")
+
+
+def _bounded(sentence: str | Sequence[str], reverse: bool, split: bool) -> list[str]:
+    if split and not isinstance(sentence, str):
+        raise InputTypeError("with split=True the sentence is a string; give split=False for a list of tokens")
+    if isinstance(sentence, str) and not split:
+        raise InputTypeError("with split=False the sentence is a list of tokens; give split=True for a string")
+    words = sentence.split() if isinstance(sentence, str) else list(sentence)
+    return [SENTENCE_END, *words, SENTENCE_START] if reverse else [SENTENCE_START, *words, SENTENCE_END]
+
+
+def _padded(sentences: Sequence[Int32s]) -> Int64s:
+    """Stack the ids of sentences, 1 added and 0 beyond their ends."""
+    if not sentences:
+        raise InputError("there is no sentence to make a batch of; give at least one")
+    ids = np.zeros((len(sentences), max(map(len, sentences)), *sentences[0].shape[1:]), dtype=np.int64)
+    for row, sentence in zip(ids, sentences, strict=True):
+        row[: len(sentence)] = sentence + 1
+    return ids
+
+
+def _rows(state: BilmState, n: int) -> BilmState:
+    """Return the states of the first n sentences, as views."""
+    forward, backward = (tuple(LstmState(layer.h[:n], layer.c[:n]) for layer in stack) for stack in state)
+    return forward, backward
+
+
+def _assign(place: BilmState, values: BilmState) -> None:
+    for stacks in zip(place, values, strict=True):
+        for old, new in zip(*stacks, strict=True):
+            old.h[...], old.c[...] = new
+
+
+def _read_bytes(path: PathLike, what: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise ModelNotFoundError(f"{path}: there is no such {what} file") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; give the {what} file") from error
+
+
+def _read_text(path: PathLike, what: str) -> str:
+    try:
+        text = _read_bytes(path, what).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 ({error.reason}); give the {what} as text") from error
+    return text.replace("\r\n", "\n")
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file that appears under its name when it is complete, in place of what was there."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of the file to write")
+    partial = path.with_name(path.name + ".part")
+    try:
+        with h5py.File(partial, "w") as file:
+            yield file
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # h5py reports some failed writes as RuntimeError
+        raise OutputError(f"{path} cannot be written: {error}; check the folder and the free space") from error
+    finally:
+        partial.unlink(missing_ok=True)
