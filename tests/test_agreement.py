@@ -44,6 +44,17 @@ def test_reset_equals_the_first_batch_of_tensorflow(name: str) -> None:
             np.testing.assert_allclose(vectors, case.expected[f"{sequence}/0/{r}"], rtol=0, atol=TOLERANCE_SMALL)
 
 
+def test_boundaries_equal_tensorflow() -> None:
+    case = read_case("base")
+    elmo = load(case.folder)
+    for sequence, batches in case.sequences.items():
+        elmo.reset_state()
+        for b, batch in enumerate(batches):
+            for r, vectors in enumerate(elmo.embed(batch, state="carry", boundaries=True)):
+                expected = case.expected[f"boundaries/{sequence}/{b}/{r}"]
+                np.testing.assert_allclose(vectors, expected, rtol=0, atol=TOLERANCE_SMALL)
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_the_stored_weights_are_what_the_recipe_gives(name: str, tmp_path: Path) -> None:
     stored = load(FIXTURES / name)
