@@ -28,7 +28,7 @@ class Packing:
     order : ndarray of int, shape (B,)
         Sentences by falling length; equal lengths keep their order.
     batch_sizes : ndarray of int, shape (T,)
-        Sentences that have a token at each step.
+        Sentences that have a token at each step.  An empty sentence has none.
     forward : ndarray of int, shape (N,)
         Flat position of each packed token, reading left to right.
     backward : ndarray of int, shape (N,)
@@ -47,7 +47,7 @@ def pack(lengths: Sequence[int]) -> Packing:
     Parameters
     ----------
     lengths : sequence of int
-        Tokens of each sentence, boundaries included; each at least 1.
+        Tokens of each sentence, with the boundaries if these are to be processed; at least one is not 0.
 
     Returns
     -------

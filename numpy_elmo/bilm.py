@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from numpy_elmo.batching import Indices, Packing
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.lstm import LstmLayer, LstmState
+from numpy_elmo.matmul import Products, fast, plain, rows_for_blocks
+from numpy_elmo.threads import IN_TURN, Workers
 
 BilmState: TypeAlias = tuple[tuple[LstmState, ...], tuple[LstmState, ...]]
 """States of all layers, forward stack first; row k of every array belongs to sentence k of the batch."""
@@ -36,7 +38,9 @@ class Bilm:
     backward: tuple[LstmLayer, ...]
     use_skip_connections: bool
 
-    def __call__(self, tokens: Array, packing: Packing, state: BilmState) -> tuple[Array, BilmState]:
+    def __call__(
+        self, tokens: Array, packing: Packing, state: BilmState, workers: Workers = IN_TURN
+    ) -> tuple[Array, BilmState]:
         """Run both stacks over a batch of sentences.
 
         Parameters
@@ -47,6 +51,8 @@ class Bilm:
             The batch's step-by-step order.
         state : BilmState
             State before each sentence.
+        workers : Workers
+            The threads that run the two directions.
 
         Returns
         -------
@@ -58,8 +64,13 @@ class Bilm:
         P = tokens.shape[1]
         layers = np.empty((len(self.forward) + 1, len(tokens), 2 * P), dtype=tokens.dtype)
         layers[0, :, :P] = layers[0, :, P:] = tokens
-        forward = self._run(self.forward, packing.forward, packing, state[0], layers[:, :, :P])
-        backward = self._run(self.backward, packing.backward, packing, state[1], layers[:, :, P:])
+        forward, backward = workers.map(
+            lambda direction: self._run(*direction),
+            [
+                (self.forward, packing.forward, packing, state[0], layers[:, :, :P]),
+                (self.backward, packing.backward, packing, state[1], layers[:, :, P:]),
+            ],
+        )
         return layers, (forward, backward)
 
     def _run(
@@ -91,3 +102,23 @@ class Bilm:
             return LstmState(np.zeros((n_sentences, P), dtype), np.zeros((n_sentences, D), dtype))
 
         return tuple(zeros(layer) for layer in self.forward), tuple(zeros(layer) for layer in self.backward)
+
+    def with_fast_products(self, products: Products) -> Bilm:
+        """Return the same model with its recurrent weights stored for fast products, see `numpy_elmo.matmul`.
+
+        Parameters
+        ----------
+        products : {"auto", "plain", "blocked"}
+            How to multiply a few rows by large weights; ``"auto"`` measures what is faster here.
+
+        Returns
+        -------
+        Bilm
+        """
+        block_rows = rows_for_blocks(plain(self.forward[0].W_h), plain(self.backward[0].W_h), products)
+
+        def store(layer: LstmLayer) -> LstmLayer:
+            W_p = None if layer.W_p is None else fast(plain(layer.W_p), block_rows)
+            return replace(layer, W_h=fast(plain(layer.W_h), block_rows), W_p=W_p)
+
+        return replace(self, forward=tuple(map(store, self.forward)), backward=tuple(map(store, self.backward)))

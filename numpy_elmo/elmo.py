@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from typing import Literal, TypeAlias
+from itertools import chain
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,11 @@ from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.lstm import LstmState
 from numpy_elmo.layers.scalar_mix import ScalarMix
+from numpy_elmo.matmul import Products, chosen_products
 from numpy_elmo.options import ModelOptions
 from numpy_elmo.source import find_model
+from numpy_elmo.threads import Workers, chosen_threads
+from numpy_elmo.token_cache import TokenCache
 from numpy_elmo.tokens import TokenEncoder
 from numpy_elmo.weights import read_model
 
@@ -31,6 +35,8 @@ def load(
     *,
     options: str | os.PathLike[str] | None = None,
     dtype: Literal["float32", "float64"] = "float32",
+    threads: int | None = None,
+    products: Products | None = None,
 ) -> Elmo:
     """Load a model in the published ELMo format.
 
@@ -50,6 +56,15 @@ def load(
     dtype : {"float32", "float64"}
         Precision to compute in.  ``"float64"`` evaluates the same weights in double precision: slower, and the
         reference to judge float32 by.
+    threads : int, optional
+        Python threads that share the work; the environment variable ``NUMPY_ELMO_THREADS`` if not given, else 2, one
+        for each reading direction.  With more, several batches run at once.  Then set ``OPENBLAS_NUM_THREADS=1`` (or
+        your BLAS's own variable) before Python starts: threads that each ask the BLAS for all cores stand in each
+        other's way.
+    products : {"auto", "plain", "blocked"}, optional
+        How a few rows are multiplied by large weights, see `numpy_elmo.matmul`; the environment variable
+        ``NUMPY_ELMO_PRODUCTS`` if not given, else ``"auto"``, which measures for some tens of milliseconds what is
+        faster on this machine.
 
     Returns
     -------
@@ -63,6 +78,8 @@ def load(
         If the options file does not describe a model that reads characters.
     WeightsError
         If the weight file is damaged, is something else, or does not fit the options.
+    InputError
+        If `dtype`, `threads` or `products` is none of their values.
 
     Examples
     --------
@@ -74,10 +91,11 @@ def load(
     """
     if dtype not in ("float32", "float64"):
         raise InputError(f'dtype must be "float32" or "float64", not {dtype!r}')
+    n_threads, way = chosen_threads(threads), chosen_products(products)
     files = find_model(source, options)
     with files.open_weights() as file:
         encoder, bilm = read_model(file, files.options, dtype, files.name)
-    return Elmo(files.options, encoder, bilm)
+    return Elmo(files.options, encoder, bilm.with_fast_products(way), threads=n_threads)
 
 
 class Elmo:
@@ -104,15 +122,20 @@ class Elmo:
     Peters et al. 2018, "Deep contextualized word representations", arXiv:1802.05365.
     """
 
-    def __init__(self, options: ModelOptions, encoder: TokenEncoder, bilm: Bilm) -> None:
+    def __init__(self, options: ModelOptions, encoder: TokenEncoder, bilm: Bilm, *, threads: int = 1) -> None:
         self.options = options
         self.n_layers = options.lstm.n_layers
         self.vector_size = 2 * options.lstm.projection_dim
         self.encoder = encoder
         self.bilm = bilm
+        self._tokens = TokenCache(encoder)
+        self._directions = Workers(threads)
+        self._batches = Workers(max(1, threads // 2))  # each of them keeps two threads busy
         self._carry_lock = threading.Lock()
         self._carried = bilm.zero_state(0)
-        self._frozen: BilmState | None = None
+        # What "reset" and "frozen" start from: before a sentence, and between its boundaries.
+        self._reset: tuple[BilmState, BilmState] | None = None
+        self._frozen: tuple[BilmState, BilmState] | None = None
 
     def __repr__(self) -> str:
         lstm = self.options.lstm
@@ -169,26 +192,21 @@ class Elmo:
         select = self._selector(layers)
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"batch_size must be a positive integer, not {batch_size!r}")
-        tokens = slice(None) if boundaries else slice(1, -1)
-
-        def finish(array: Array) -> Array:
-            return np.array(select(array)[..., tokens, :])  # a copy, so that the batch's array can be freed
-
         if state == "carry":
+            tokens = slice(None) if boundaries else slice(1, -1)
             with self._carry_lock:
                 results: list[Array] = []
                 for batch in batches(checked, batch_size):
                     arrays, self._carried = self._embed_batch(batch, self._carried)
-                    results += map(finish, arrays)
+                    # Copies, here and below, so that the batch's array can be freed.
+                    results += [np.array(select(array)[..., tokens, :]) for array in arrays]
             return results
-        if state not in ("reset", "frozen"):
-            raise InputError(f'state must be "reset", "carry" or "frozen", not {state!r}')
+        embed = self._embedder(state, boundaries=boundaries)
         # Neighbours do not matter here, so sentences of similar length share a batch.
         by_length = sorted(range(len(checked)), key=lambda k: len(checked[k]))
-        found: dict[int, Array] = {}
-        for chosen in batches(by_length, batch_size):
-            arrays, _ = self._embed_batch([checked[k] for k in chosen], self._start(state, len(chosen)))
-            found |= zip(chosen, map(finish, arrays), strict=True)
+        chosen = list(batches(by_length, batch_size))
+        done = self._batches.map(lambda some: [np.array(select(a)) for a in embed([checked[k] for k in some])], chosen)
+        found = dict(zip(chain(*chosen), chain(*done), strict=True))
         return [found[k] for k in range(len(checked))]
 
     def embed_padded(
@@ -253,18 +271,67 @@ class Elmo:
         state = self.bilm.zero_state(1)
         for sentence in checked:
             _, state = self._embed_batch([sentence], state)
-        self._frozen = state
+        self._frozen = state, self._between_boundaries(state)
+
+    def precompute(self, vocabulary: Iterable[str]) -> None:
+        """Encode the types of a vocabulary now and keep their vectors for good.
+
+        The part of the model below the LSTMs sees one token at a time, so a type needs to be encoded once.  The types
+        used last are remembered anyway, up to 32 MB; what is given here stays beside them.
+
+        Parameters
+        ----------
+        vocabulary : iterable of str
+            Types that will be met often.
+
+        Raises
+        ------
+        InputTypeError
+            If it is a string instead of a list of them, or something in it is not a string.
+        """
+        [types] = check_sentences([vocabulary])
+        self._tokens.keep(types, self._directions)
 
     @property
     def _dtype(self) -> np.dtype[np.floating]:
         return self.encoder.char_cnn.char_embed.dtype
 
-    def _start(self, policy: str, n_sentences: int) -> BilmState:
-        if policy == "reset":
-            return self.bilm.zero_state(n_sentences)
-        if self._frozen is None:
+    def _embedder(self, policy: str, *, boundaries: bool) -> Callable[[list[list[str]]], list[Array]]:
+        """Return what embeds a batch whose sentences all start from the same state."""
+        if policy not in ("reset", "frozen"):
+            raise InputError(f'state must be "reset", "carry" or "frozen", not {policy!r}')
+        if policy == "frozen" and self._frozen is None:
             raise InputError("state='frozen' needs a state to start from; call warm_up(sentences) first")
-        return _map_state(lambda array: np.repeat(array, n_sentences, axis=0), self._frozen)
+        if policy == "reset" and self._reset is None:
+            zeros = self.bilm.zero_state(1)
+            self._reset = zeros, self._between_boundaries(zeros)
+        start, inside = cast("tuple[BilmState, BilmState]", self._reset if policy == "reset" else self._frozen)
+        if boundaries:
+            return lambda batch: self._embed_batch(batch, _repeat(start, len(batch)))[0]
+        return lambda batch: self._embed_inside(batch, inside)
+
+    def _between_boundaries(self, start: BilmState) -> BilmState:
+        """Return the state in which each direction comes to a sentence's first true token, for one sentence.
+
+        Forward that is the state after ``<S>``, backward the state after ``</S>``.  It is the same for all sentences
+        that start alike, so their boundaries need not be computed again and again: they are 2 tokens of 15 in English
+        text.  Nor does a token's vector depend on the boundary that its direction comes to last.
+        """
+        _, (forward, _) = self._embed_tokens([SENTENCE_START], [1], start)
+        _, (_, backward) = self._embed_tokens([SENTENCE_END], [1], start)
+        return forward, backward
+
+    def _embed_inside(self, batch: list[list[str]], inside: BilmState) -> list[Array]:
+        """Return ``(L + 1, n_tokens, 2 P)`` arrays of sentences that all come from `_between_boundaries`."""
+        lengths = [len(sentence) for sentence in batch]
+        layers, _ = self._embed_tokens(list(chain(*batch)), lengths, _repeat(inside, len(batch)))
+        return np.split(layers, np.cumsum(lengths)[:-1], axis=1)
+
+    def _embed_tokens(self, tokens: list[str], lengths: list[int], state: BilmState) -> tuple[Array, BilmState]:
+        """Return the layers ``(L + 1, N, 2 P)`` of sentences that lie one after the other, and the state after them."""
+        if not tokens:
+            return np.empty((self.n_layers + 1, 0, self.vector_size), self._dtype), state
+        return self.bilm(self._tokens(tokens, self._directions), pack(lengths), state, self._directions)
 
     def _embed_batch(self, batch: list[list[str]], state: BilmState) -> tuple[list[Array], BilmState]:
         """Return ``(L + 1, n_tokens + 2, 2 P)`` arrays and the state after the batch, as wide as the wider of both."""
@@ -273,9 +340,8 @@ class Elmo:
             state = _stack_states(state, self.bilm.zero_state(len(batch) - n_rows))
         bounded = [[SENTENCE_START, *sentence, SENTENCE_END] for sentence in batch]
         lengths = [len(sentence) for sentence in bounded]
-        tokens = self.encoder([token for sentence in bounded for token in sentence])  # [N, P]
         running = _map_state(lambda array: array[: len(batch)], state)
-        layers, after = self.bilm(tokens, pack(lengths), running)  # [L + 1, N, 2 P]
+        layers, after = self._embed_tokens(list(chain(*bounded)), lengths, running)  # [L + 1, N, 2 P]
         resting = _map_state(lambda array: array[len(batch) :], state)
         return np.split(layers, np.cumsum(lengths)[:-1], axis=1), _stack_states(after, resting)
 
@@ -337,6 +403,11 @@ def _short(value: object) -> str:
 def _map_state(function: Callable[[Array], Array], state: BilmState) -> BilmState:
     forward, backward = (tuple(LstmState(function(s.h), function(s.c)) for s in stack) for stack in state)
     return forward, backward
+
+
+def _repeat(state: BilmState, n_sentences: int) -> BilmState:
+    """Return the state of one sentence for `n_sentences` sentences."""
+    return _map_state(lambda array: np.repeat(array, n_sentences, axis=0), state)
 
 
 def _stack_states(first: BilmState, second: BilmState) -> BilmState:

@@ -13,6 +13,7 @@ from numpy_elmo.characters import PADDING, character_ids
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.char_cnn import CharCNN
 from numpy_elmo.layers.highway import Highway
+from numpy_elmo.threads import IN_TURN, Workers
 
 Ids: TypeAlias = npt.NDArray[np.intp]
 
@@ -50,20 +51,22 @@ class TokenEncoder:
     b_proj: Array | None
     max_characters: int
 
-    def __call__(self, tokens: Sequence[str]) -> Array:
+    def __call__(self, tokens: Sequence[str], workers: Workers = IN_TURN) -> Array:
         """Return the vectors of some tokens.
 
         Parameters
         ----------
         tokens : sequence of str
             The tokens, N of them, at least one; ``<S>`` and ``</S>`` are the sentence boundaries.
+        workers : Workers
+            The threads that encode them.
 
         Returns
         -------
         ndarray, shape (N, P)
         """
         types = list(dict.fromkeys(tokens))
-        vectors = self._encode(character_ids(types, self.max_characters))  # [n_types, P]
+        vectors = self._encode(character_ids(types, self.max_characters), workers)  # [n_types, P]
         row = {token: i for i, token in enumerate(types)}
         return vectors[[row[token] for token in tokens]]  # [N, P]
 
@@ -81,9 +84,9 @@ class TokenEncoder:
         ndarray, shape (N, P)
         """
         types, inverse = np.unique(ids, axis=0, return_inverse=True)
-        return self._encode(types)[inverse.reshape(-1)]  # [N, P]
+        return self._encode(types, IN_TURN)[inverse.reshape(-1)]  # [N, P]
 
-    def _encode(self, ids: Ids) -> Array:
+    def _encode(self, ids: Ids, workers: Workers) -> Array:
         """Return the vectors of distinct tokens, chunk by chunk."""
         n_characters = ids.shape[1] - np.argmax(ids[:, ::-1] != PADDING, axis=1)  # [n_types], padding cut off
         # Neighbours of similar length share a chunk, so that a chunk is as narrow as its tokens allow.
@@ -91,8 +94,9 @@ class TokenEncoder:
         # All windows that hold nothing but padding give the same value, so the maximum over a token's positions needs
         # one of them: characters beyond the longest token plus one window change nothing.
         widest = max(bank.W.shape[0] for bank in self.char_cnn.convolutions)
-        chunks = [order[i : i + CHUNK_TOKENS] for i in range(0, len(order), CHUNK_TOKENS)]
-        encoded = [self._encode_chunk(ids[chunk, : n_characters[chunk[-1]] + widest]) for chunk in chunks]
+        n_chunk = min(CHUNK_TOKENS, -(-len(order) // workers.n))
+        chunks = [order[i : i + n_chunk] for i in range(0, len(order), n_chunk)]
+        encoded = workers.map(lambda chunk: self._encode_chunk(ids[chunk, : n_characters[chunk[-1]] + widest]), chunks)
         return np.concatenate(encoded)[np.argsort(order)]  # [n_types, P]
 
     def _encode_chunk(self, ids: Ids) -> Array:

@@ -1,12 +1,11 @@
 """From the published HDF5 layout to layers: the only module that knows dataset names and TensorFlow's conventions.
 
-Four conventions of the files are undone here, so that the layers see plain arrays:
+Three conventions of the files are undone here, so that the layers see plain arrays:
 
 =====================  ================================================================================================
 In the file            Here
 =====================  ================================================================================================
 ``W_carry, b_carry``   The highway's *transform* gate, in spite of the name: `Highway.W_gate`, `Highway.b_gate`.
-gates i, j, f, o       Columns of ``W_0`` and ``B``.  Reordered to i, f, o, j, the three sigmoids side by side.
 forget bias            TensorFlow adds 1 to f at run time and does not store it.  Added to ``B`` once.
 input over recurrent   ``W_0`` has the rows of the input above those of the recurrence.  Cut into two matrices.
 =====================  ================================================================================================
@@ -226,9 +225,9 @@ def _read_bilm(file: h5py.File, lstm: LstmOptions, dtype: npt.DTypeLike, name: s
         bias = B.copy()
         bias[2 * D : 3 * D] += FORGET_BIAS
         return LstmLayer(
-            W_x=_reorder_gates(W[:P]),
-            W_h=_reorder_gates(W[P:]),
-            b=_reorder_gates(bias),
+            W_x=W[:P],
+            W_h=W[P:],
+            b=read_only(bias),
             W_p=_read(file, f"{cell}/W_P_0", dtype, name) if P != D else None,
             cell_clip=lstm.cell_clip,
             proj_clip=lstm.proj_clip,
@@ -242,12 +241,13 @@ def _read_bilm(file: h5py.File, lstm: LstmOptions, dtype: npt.DTypeLike, name: s
 
 
 def _read(file: h5py.File, dataset: str, dtype: npt.DTypeLike, name: str) -> Array:
+    stored = file[dataset]
+    values = np.empty(stored.shape, dtype)
     try:
-        values = np.asarray(file[dataset][()])
+        with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
+            stored.read_direct(values)
     except OSError as error:
         raise WeightsError(f"{name}: {dataset} cannot be read ({error}); fetch the file again") from error
-    with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
-        values = values.astype(dtype)
     if not np.isfinite(values).all():
         n_bad = values.size - np.count_nonzero(np.isfinite(values))
         raise WeightsError(
@@ -255,11 +255,6 @@ def _read(file: h5py.File, dataset: str, dtype: npt.DTypeLike, name: str) -> Arr
             "the file is damaged or its training diverged: fetch it again"
         )
     return read_only(values)
-
-
-def _reorder_gates(columns: Array) -> Array:
-    i, j, f, o = np.split(columns, 4, axis=-1)
-    return read_only(np.concatenate([i, f, o, j], axis=-1))
 
 
 def _misfits(file: h5py.File, shapes: dict[str, tuple[int, ...]]) -> list[str]:

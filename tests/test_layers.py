@@ -16,6 +16,7 @@ from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.char_cnn import CharCNN, Convolution
 from numpy_elmo.layers.highway import Highway
 from numpy_elmo.layers.lstm import LstmLayer, LstmState
+from numpy_elmo.matmul import plain
 
 
 def logistic(x: float) -> float:
@@ -79,6 +80,7 @@ def random_layer(rng: np.random.Generator, P: int, D: int, *, project: bool, cli
 def one_sentence(layer: LstmLayer, x: Array, h: Array, c: Array) -> tuple[Array, Array, Array]:
     """The layer's equations for one sentence, one number at a time."""
     P, D = len(h), len(c)
+    W_h, W_p = plain(layer.W_h), None if layer.W_p is None else plain(layer.W_p)
 
     def clip(value: float, bound: float | None) -> float:
         return value if bound is None else max(-bound, min(bound, value))
@@ -86,18 +88,18 @@ def one_sentence(layer: LstmLayer, x: Array, h: Array, c: Array) -> tuple[Array,
     outputs = []
     for x_t in x:
         z = [
-            sum(x_t[p] * layer.W_x[p, k] for p in range(P)) + sum(h[p] * layer.W_h[p, k] for p in range(P)) + layer.b[k]
+            sum(x_t[p] * layer.W_x[p, k] for p in range(P)) + sum(h[p] * W_h[p, k] for p in range(P)) + layer.b[k]
             for k in range(4 * D)
         ]
-        i, f, o, j = z[:D], z[D : 2 * D], z[2 * D : 3 * D], z[3 * D :]
+        i, j, f, o = z[:D], z[D : 2 * D], z[2 * D : 3 * D], z[3 * D :]
         c = np.array(
             [clip(logistic(f[d]) * c[d] + logistic(i[d]) * math.tanh(j[d]), layer.cell_clip) for d in range(D)]
         )
         m = np.array([logistic(o[d]) * math.tanh(c[d]) for d in range(D)])
-        if layer.W_p is None:
+        if W_p is None:
             h = m
         else:
-            h = np.array([clip(sum(m[d] * layer.W_p[d, p] for d in range(D)), layer.proj_clip) for p in range(P)])
+            h = np.array([clip(sum(m[d] * W_p[d, p] for d in range(D)), layer.proj_clip) for p in range(P)])
         outputs.append(h)
     return np.array(outputs), h, c
 

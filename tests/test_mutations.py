@@ -16,6 +16,7 @@ from numpy_elmo.batching import Packing, pack
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.char_cnn import CharCNN
 from numpy_elmo.layers.lstm import LstmLayer, LstmState
+from numpy_elmo.matmul import plain
 from numpy_elmo.tokens import TokenEncoder
 from tests.fixtures.recipes import SMALL
 from tests.tensorflow_outputs import differences, read_case
@@ -41,15 +42,15 @@ def swap_forget_gate_and_candidate(layer: LstmLayer) -> LstmLayer:
     """Read the columns i, j, f, o of the file as i, f, j, o, the order of torch."""
 
     def swap(columns: Array) -> Array:
-        i, f, o, j = np.split(columns, 4, axis=-1)
-        return np.concatenate([i, j, o, f], axis=-1)
+        i, j, f, o = np.split(columns, 4, axis=-1)
+        return np.concatenate([i, f, j, o], axis=-1)
 
-    return replace(layer, W_x=swap(layer.W_x), W_h=swap(layer.W_h), b=swap(layer.b))
+    return replace(layer, W_x=swap(layer.W_x), W_h=swap(plain(layer.W_h)), b=swap(layer.b))
 
 
 def drop_forget_bias(layer: LstmLayer) -> LstmLayer:
-    i, f, o, j = np.split(layer.b, 4)
-    return replace(layer, b=np.concatenate([i, f - 1, o, j]))
+    i, j, f, o = np.split(layer.b, 4)
+    return replace(layer, b=np.concatenate([i, j, f - 1, o]))
 
 
 class WithResidual:

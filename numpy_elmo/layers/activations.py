@@ -12,11 +12,14 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-def sigmoid(x: Array) -> Array:
-    """Return ``1 / (1 + exp(-x))``, elementwise.
+def sigmoid(x: Array, out: Array | None = None) -> Array:
+    """Return ``1 / (1 + exp(-x))``, elementwise; in `out`, which may be `x`, if that is given.
 
     It is computed as ``(tanh(x / 2) + 1) / 2``, the same function, which neither overflows nor warns, and for which
     NumPy has a vectorised kernel.  In float32 its error stays below 1.2e-7.
     """
-    result: Array = 0.5 * np.tanh(0.5 * x) + 0.5
+    result: Array = np.multiply(x, 0.5, out=out)
+    np.tanh(result, out=result)
+    result *= 0.5
+    result += 0.5
     return result

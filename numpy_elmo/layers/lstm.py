@@ -10,13 +10,10 @@ import numpy.typing as npt
 
 from numpy_elmo.layers.activations import sigmoid
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.matmul import Matrix
 
 # Rows of input gates that are held at a time: at the published size, 4 x 4096 floats a row, this is 32 MB.
 CHUNK_ROWS = 512
-
-# Terms of the projection's sums that one matrix product adds up.  A sum of D float32 products rounds after every term.
-# Added up from partial sums it rounds less; in one piece, its error at D = 1024 was larger than TensorFlow's own.
-PARTIAL_SUM = 256
 
 
 class LstmState(NamedTuple):
@@ -40,7 +37,7 @@ class LstmLayer:
 
     .. math::
 
-        (i, f, o, j) &= x_t W_x + h_{t-1} W_h + b \\
+        (i, j, f, o) &= x_t W_x + h_{t-1} W_h + b \\
         c_t &= \mathrm{clip}\bigl(\sigma(f) \odot c_{t-1} + \sigma(i) \odot \tanh(j), \; \pm\text{cell\_clip}\bigr) \\
         h_t &= \mathrm{clip}\bigl((\sigma(o) \odot \tanh(c_t)) \, W_p, \; \pm\text{proj\_clip}\bigr)
 
@@ -49,12 +46,12 @@ class LstmLayer:
     Attributes
     ----------
     W_x : ndarray, shape (P, 4 D)
-        Input weights; columns are input gate, forget gate, output gate, candidate.
-    W_h : ndarray, shape (P, 4 D)
+        Input weights; columns are input gate, candidate, forget gate, output gate, TensorFlow's order.
+    W_h : ndarray or Matrix, shape (P, 4 D)
         Recurrent weights, same columns.
     b : ndarray, shape (4 D,)
         Bias, the constant 1 of the forget gate included.
-    W_p : ndarray of shape (D, P), or None
+    W_p : ndarray or Matrix of shape (D, P), or None
         Projection; None where P equals D and the output is not projected (and then not clipped either).
     cell_clip, proj_clip : float or None
         Bounds on the absolute values; None for no bound.
@@ -65,9 +62,9 @@ class LstmLayer:
     """
 
     W_x: Array
-    W_h: Array
+    W_h: Array | Matrix
     b: Array
-    W_p: Array | None
+    W_p: Array | Matrix | None
     cell_clip: float | None
     proj_clip: float | None
 
@@ -95,7 +92,6 @@ class LstmLayer:
             State of every sentence after its own last token.
         """
         h, c = state.h.copy(), state.c.copy()  # [B, P], [B, D]
-        D = c.shape[1]
         outputs = np.empty((len(x), h.shape[1]), dtype=x.dtype)  # [N, P]
         ends = np.cumsum(batch_sizes)
         chunk_start = chunk_end = 0
@@ -106,23 +102,32 @@ class LstmLayer:
                 chunk_end = ends[np.searchsorted(ends, max(start + CHUNK_ROWS, end), side="right") - 1]
                 input_gates = x[chunk_start:chunk_end] @ self.W_x + self.b  # [chunk, 4 D]
 
-            gates = input_gates[start - chunk_start : end - chunk_start] + h[:n] @ self.W_h  # [n, 4 D]
-            i, f, o = np.split(sigmoid(gates[:, : 3 * D]), 3, axis=1)  # [n, D] each
-            j = np.tanh(gates[:, 3 * D :])  # [n, D]
-
-            c[:n] = _clip(f * c[:n] + i * j, self.cell_clip)
-            m = o * np.tanh(c[:n])  # [n, D]
-            h[:n] = m if self.W_p is None else _clip(_project(m, self.W_p), self.proj_clip)
+            gates = h[:n] @ self.W_h  # [n, 4 D]
+            gates += input_gates[start - chunk_start : end - chunk_start]
+            m = _update_cell(gates, c[:n], self.cell_clip)  # [n, D]
+            h[:n] = m if self.W_p is None else _clip(m @ self.W_p, self.proj_clip)
             outputs[start:end] = h[:n]
         return outputs, LstmState(h, c)
 
 
-def _project(m: Array, W_p: Array) -> Array:
-    """Return ``m @ W_p``, added up in blocks."""
-    h: Array = m[:, :PARTIAL_SUM] @ W_p[:PARTIAL_SUM]  # [n, P]
-    for d in range(PARTIAL_SUM, len(W_p), PARTIAL_SUM):
-        h += m[:, d : d + PARTIAL_SUM] @ W_p[d : d + PARTIAL_SUM]
-    return h
+def _update_cell(gates: Array, c: Array, cell_clip: float | None) -> Array:
+    """Put the new cell into `c`, shape (n, D), and return its gated output ``sigmoid(o) * tanh(c)``, shape (n, D).
+
+    `gates`, shape (n, 4 D), are used up.  At D = 4096 each is larger than the processor's cache, and writing to fresh
+    memory would cost more than the arithmetic, so every result goes where an operand was.
+    """
+    i, j, f, o = np.split(gates, 4, axis=1)  # [n, D] each
+    for gate in (i, f, o):
+        sigmoid(gate, out=gate)
+    np.tanh(j, out=j)
+    c *= f
+    i *= j
+    c += i  # c = f * c + i * j
+    if cell_clip is not None:
+        np.clip(c, -cell_clip, cell_clip, out=c)
+    np.tanh(c, out=j)
+    o *= j  # o * tanh(c)
+    return o
 
 
 def _clip(x: Array, bound: float | None) -> Array:
