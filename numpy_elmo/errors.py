@@ -27,6 +27,13 @@ class InputError(ElmoError, ValueError):
     """Text, tokens or an argument have the right type and a value that cannot be used."""
 
 
+class VectorsNotFoundError(ElmoError, KeyError, IndexError):
+    """There are no vectors of this sentence or word, or none at this place."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # KeyError would show the quoted text
+
+
 class InputTypeError(ElmoError, TypeError):
     """An argument has the wrong type, such as a string where a list of tokens belongs."""
 

@@ -1,1 +1,22 @@
-"""Corpora on disk: reading sentences, writing their vectors."""
+"""Corpora on disk: reading sentences, writing their vectors, reading vectors back."""
+
+from numpy_elmo.corpus.conllu import read_conllu
+from numpy_elmo.corpus.embeddings import EmbeddingFile, load_embeddings
+from numpy_elmo.corpus.hdf5 import VectorFile
+from numpy_elmo.corpus.npz import write_npz
+from numpy_elmo.corpus.text import read_sentences
+from numpy_elmo.corpus.word_vectors import WordVectors, read_word2vec, token_vectors, type_vectors, write_word2vec
+
+__all__ = [
+    "EmbeddingFile",
+    "VectorFile",
+    "WordVectors",
+    "load_embeddings",
+    "read_conllu",
+    "read_sentences",
+    "read_word2vec",
+    "token_vectors",
+    "type_vectors",
+    "write_npz",
+    "write_word2vec",
+]

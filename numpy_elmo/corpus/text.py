@@ -31,6 +31,30 @@ def read_sentences(path: str) -> Iterator[list[str]]:
     InputError
         If the file cannot be read or is not UTF-8; the message names the line.
     """
+    for _, line in read_lines(path):
+        yield line.split()
+
+
+def read_lines(path: str) -> Iterator[tuple[int, str]]:
+    """Read the lines of a UTF-8 file, with their numbers from 1 and the ends that they have.
+
+    Lines end at a line feed alone.  A byte order mark is skipped.
+
+    Parameters
+    ----------
+    path : str
+        The file, or ``-`` for standard input.
+
+    Yields
+    ------
+    int, str
+        Read when they are asked for.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not UTF-8; the message names the line.
+    """
     name = "standard input" if path == "-" else path
     with _open_binary(path) as file:
         try:
@@ -41,7 +65,7 @@ def read_sentences(path: str) -> Iterator[list[str]]:
                     raise InputError(
                         f"{name}, line {number}, byte {error.start + 1}: not UTF-8 ({error.reason}); convert the file"
                     ) from error
-                yield text.split()
+                yield number, text
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror}") from error
 

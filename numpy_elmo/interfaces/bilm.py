@@ -48,6 +48,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from numpy_elmo.atomic import new_file, output_errors
 from numpy_elmo.batching import batches, pack
 from numpy_elmo.bilm import Bilm, BilmState
 from numpy_elmo.characters import (
@@ -63,7 +64,7 @@ from numpy_elmo.characters import (
 )
 from numpy_elmo.corpus.text import read_sentences
 from numpy_elmo.elmo import check_sentences, load
-from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError, OutputError
+from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.lstm import LstmState
 from numpy_elmo.layers.scalar_mix import ScalarMix
@@ -759,14 +760,5 @@ def _read_text(path: PathLike, what: str) -> str:
 @contextmanager
 def _new_file(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file that appears under its name when it is complete, in place of what was there."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of the file to write")
-    partial = path.with_name(path.name + ".part")
-    try:
-        with h5py.File(partial, "w") as file:
-            yield file
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:  # h5py reports some failed writes as RuntimeError
-        raise OutputError(f"{path} cannot be written: {error}; check the folder and the free space") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with new_file(path, overwrite=True) as partial, output_errors(path), h5py.File(partial, "w") as file:
+        yield file

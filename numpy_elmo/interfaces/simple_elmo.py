@@ -40,6 +40,7 @@ from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.language_model.results import Candidates
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.pooling import pool
 
 LayerWords: TypeAlias = Literal["average", "top", "all"]
 
@@ -231,9 +232,8 @@ class ElmoModel:
         vectors = self._embed(texts, warmup, layers, session)
         averages = np.zeros((len(vectors), *self._shape(layers)), np.float32)
         for row, sentence in zip(averages, vectors, strict=True):
-            if sentence.shape[-2]:
-                mean = sentence.mean(axis=-2)
-                row[...] = mean / (np.linalg.norm(mean) or 1.0)
+            mean = pool(sentence, "mean")
+            row[...] = mean / (np.linalg.norm(mean) or 1.0)
         return averages
 
     def get_elmo_substitutes(
