@@ -150,7 +150,8 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     @property
     def _n_features_out(self) -> int:
-        return self._embed([]).shape[1]
+        n_features: int = self._embed([]).shape[1]
+        return n_features
 
     def _embed(self, sentences: list[Sequence[str]]) -> Array:
         elmo = _load_shared(_absolute(self.model))
@@ -188,7 +189,7 @@ def _check_not_one_text(X: object) -> None:
 
 def _one_column(X: Any) -> Iterable[Any]:
     """Return the texts of a table with one column, which would give the column's name otherwise."""
-    shape = getattr(X, "shape", ())
+    shape: tuple[int, ...] = getattr(X, "shape", ())
     if len(shape) != 2:
         texts: Iterable[Any] = X
     elif shape[1] == 1:

@@ -1,0 +1,212 @@
+"""ELMo vectors in a pipeline of spaCy.
+
+::
+
+    import spacy
+    import numpy_elmo.interfaces.spacy  # not needed where numpy_elmo is installed: spaCy finds "elmo" by itself
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo", config={"model": "tiny"})
+    doc = nlp("They sat on the river bank.")
+    doc.tensor  # (tokens, features)
+    doc[5].vector, doc[2:6].vector, doc.vector  # a token's; the mean of a span's and of the text's
+
+It needs spaCy, the extra ``spacy``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from numpy_elmo.elmo import load
+from numpy_elmo.errors import InputError, MissingExtraError
+from numpy_elmo.layers.arrays import Array
+from numpy_elmo.pooling import pool
+
+try:
+    from spacy.language import Language
+    from spacy.tokens import Doc, Span, Token
+    from spacy.util import minibatch
+except ImportError as error:
+    raise MissingExtraError("the pipeline component needs spaCy: pip install 'numpy_elmo[spacy]'") from error
+
+__all__ = ["ElmoComponent", "make_elmo", "use_tensor"]
+
+
+class ElmoComponent:
+    """The component ``"elmo"``, made by ``nlp.add_pipe("elmo", config={...})``.
+
+    It sets ``doc.tensor``, one row a token, and makes the vectors and similarities of the text, its spans and its
+    tokens come from there, also in pipelines that have word vectors.  Similarity is the cosine of two vectors: spaCy's
+    own takes two tokens of the same spelling for the same, whatever their context.
+
+    The sentences of a text are embedded one by one where a component before has set them, else the text as one.  Tokens
+    of white space are kept from the model and have zeros.
+
+    What is saved with a pipeline is the configuration, not the weights: where it is loaded, the model must be there
+    under the same name or path.
+
+    Parameters
+    ----------
+    model : str or path
+        A folder, a zip or a model's name, as for `numpy_elmo.load`.
+    layers : {"average", "top"} or int
+        As for `Elmo.embed`.
+    batch_size : int
+        Sentences that run together.
+
+    Raises
+    ------
+    ModelNotFoundError, OptionsError, WeightsError
+        As for `numpy_elmo.load`.
+    InputError
+        If `layers` or `batch_size` has a value that is not listed here.
+    """
+
+    def __init__(
+        self, model: str | os.PathLike[str] = "tiny", layers: int | str = "average", batch_size: int = 64
+    ) -> None:
+        if layers == "all":
+            raise InputError('doc.tensor has one vector a token; layers must be "average", "top" or an int, not "all"')
+        self._model = model
+        self._elmo = load(model)
+        self._layers: Any = layers
+        self._batch_size = batch_size
+        self._embed([])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ElmoComponent, (self._model, self._layers, self._batch_size)  # another process loads the weights itself
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Set the vectors of a text.
+
+        Parameters
+        ----------
+        doc : Doc
+            The text.
+
+        Returns
+        -------
+        Doc
+            The same.
+        """
+        [done] = self.pipe([doc])
+        return done
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Set the vectors of a stream of texts, whose sentences run together.
+
+        Parameters
+        ----------
+        stream : iterable of Doc
+            The texts.
+        batch_size : int
+            Texts that are held at a time; ``nlp.pipe`` gives its own.
+
+        Yields
+        ------
+        Doc
+            The same, in order.
+        """
+        for docs in minibatch(stream, batch_size):
+            sentences = [tokens for doc in docs for tokens in _sentences(doc)]
+            vectors = iter(self._embed([[token.text for token in tokens] for tokens in sentences]))
+            for doc in docs:
+                doc.tensor = self._tensor(doc, vectors)
+                yield use_tensor(doc)
+
+    def _tensor(self, doc: Doc, vectors: Iterator[Array]) -> Array:
+        tensor = np.zeros((len(doc), self._elmo.vector_size), np.float32)
+        for tokens in _sentences(doc):
+            tensor[[token.i for token in tokens]] = next(vectors)
+        return tensor
+
+    def _embed(self, sentences: list[list[str]]) -> list[Array]:
+        return self._elmo.embed(sentences, layers=self._layers, batch_size=self._batch_size)
+
+
+def make_elmo(nlp: Language, name: str, model: str, layers: int | str, batch_size: int) -> ElmoComponent:
+    """Make the component; spaCy calls this for ``nlp.add_pipe("elmo")``.
+
+    Parameters
+    ----------
+    nlp : Language
+        The pipeline.
+    name : str
+        The component's name in it.
+    model, layers, batch_size
+        As for `ElmoComponent`.
+
+    Returns
+    -------
+    ElmoComponent
+
+    Raises
+    ------
+    ModelNotFoundError, OptionsError, WeightsError, InputError
+        As for `ElmoComponent`.
+    """
+    return ElmoComponent(model, layers, batch_size)
+
+
+Language.factory(
+    "elmo",
+    default_config={"model": "tiny", "layers": "average", "batch_size": 64},
+    assigns=["doc.tensor"],
+    func=make_elmo,
+)
+
+
+def use_tensor(doc: Doc) -> Doc:
+    """Make the vectors and similarities of a text, its spans and its tokens come from ``doc.tensor``.
+
+    The component does so itself.  A text that comes out of a file (`Doc.from_disk`) or of another process
+    (``n_process=2``) has kept its tensor and lost the rest, of which spaCy warns; this brings it back.
+
+    Parameters
+    ----------
+    doc : Doc
+        A text with a tensor.
+
+    Returns
+    -------
+    Doc
+        The same.
+    """
+    doc.user_hooks |= {"vector": _mean, "has_vector": _has_vector, "similarity": _cosine}
+    doc.user_span_hooks |= {"vector": _mean, "has_vector": _has_vector, "similarity": _cosine}
+    doc.user_token_hooks |= {"vector": _row, "has_vector": _is_word, "similarity": _cosine}
+    return doc
+
+
+def _sentences(doc: Doc) -> list[list[Token]]:
+    """Return the tokens of each sentence that are not white space."""
+    parts = doc.sents if doc.has_annotation("SENT_START") else [doc]
+    return [[token for token in part if _is_word(token)] for part in parts]
+
+
+def _is_word(token: Token) -> bool:
+    return not token.is_space
+
+
+def _has_vector(tokens: Doc | Span) -> bool:
+    return any(map(_is_word, tokens))
+
+
+def _row(token: Token) -> Array:
+    row: Array = token.doc.tensor[token.i]
+    return row
+
+
+def _mean(tokens: Doc | Span) -> Array:
+    doc = tokens if isinstance(tokens, Doc) else tokens.doc
+    return pool(doc.tensor[[token.i for token in tokens if _is_word(token)]], "mean")
+
+
+def _cosine(one: Any, other: Any) -> float:
+    norm = float(np.linalg.norm(one.vector) * np.linalg.norm(other.vector))
+    return float(np.dot(one.vector, other.vector)) / norm if norm else 0.0
