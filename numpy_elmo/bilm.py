@@ -12,6 +12,7 @@ from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.lstm import LstmLayer, LstmState
 from numpy_elmo.matmul import Products, fast, plain, rows_for_blocks
 from numpy_elmo.threads import IN_TURN, Workers
+from numpy_elmo.tracing import part
 
 BilmState: TypeAlias = tuple[tuple[LstmState, ...], tuple[LstmState, ...]]
 """States of all layers, forward stack first; row k of every array belongs to sentence k of the batch."""
@@ -64,13 +65,16 @@ class Bilm:
         P = tokens.shape[1]
         layers = np.empty((len(self.forward) + 1, len(tokens), 2 * P), dtype=tokens.dtype)
         layers[0, :, :P] = layers[0, :, P:] = tokens
-        forward, backward = workers.map(
-            lambda direction: self._run(*direction),
-            [
-                (self.forward, packing.forward, packing, state[0], layers[:, :, :P]),
-                (self.backward, packing.backward, packing, state[1], layers[:, :, P:]),
-            ],
-        )
+
+        def run_forward() -> tuple[LstmState, ...]:
+            with part("forward"):
+                return self._run(self.forward, packing.forward, packing, state[0], layers[:, :, :P])
+
+        def run_backward() -> tuple[LstmState, ...]:
+            with part("backward"):
+                return self._run(self.backward, packing.backward, packing, state[1], layers[:, :, P:])
+
+        forward, backward = workers.map(lambda run: run(), [run_forward, run_backward])
         return layers, (forward, backward)
 
     def _run(
@@ -86,7 +90,8 @@ class Bilm:
         finals = []
         for depth, (layer, state) in enumerate(zip(stack, states, strict=True)):
             sorted_state = LstmState(state.h[packing.order], state.c[packing.order])
-            y, final = layer(x, packing.batch_sizes, sorted_state)  # [N, P]
+            with part(str(depth)):
+                y, final = layer(x, packing.batch_sizes, sorted_state)  # [N, P]
             x = x + y if self.use_skip_connections and depth > 0 else y
             out[depth + 1, positions] = x
             back = np.argsort(packing.order)

@@ -6,14 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.batching import batches, pack
 from numpy_elmo.bilm import Bilm, BilmState
-from numpy_elmo.characters import SENTENCE_END, SENTENCE_START
+from numpy_elmo.characters import SENTENCE_END, SENTENCE_START, character_ids
 from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.lstm import LstmState
@@ -24,6 +24,7 @@ from numpy_elmo.source import find_model
 from numpy_elmo.threads import Workers, chosen_threads
 from numpy_elmo.token_cache import TokenCache
 from numpy_elmo.tokens import TokenEncoder
+from numpy_elmo.tracing import recording
 from numpy_elmo.weights import read_model
 
 Layers: TypeAlias = Literal["all", "top", "average"] | int | ScalarMix
@@ -291,6 +292,70 @@ class Elmo:
         """
         [types] = check_sentences([vocabulary])
         self._tokens.keep(types, self._directions)
+
+    def trace(self, tokens: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+        """Return every intermediate array of the forward pass of one sentence.
+
+        The same layers run as in `embed`, from zeros and with the sentence's boundaries; what they compute is copied on
+        the way.  What `embed` does to be faster is left out: every token is encoded, with all its padding, and every
+        step runs.
+
+        Parameters
+        ----------
+        tokens : iterable of str
+            One tokenised sentence.
+
+        Returns
+        -------
+        dict of str to ndarray
+            In order of computation.  N is the number of tokens and the two boundaries; rows are always in the order of
+            the sentence, also where the backward direction reads from its end.
+
+            ==============================  ======================  ====================================================
+            Name                            Shape                   What it is
+            ==============================  ======================  ====================================================
+            ``character_ids``               (N, 50)                 Rows of ``char_embed``, see `numpy_elmo.characters`.
+            ``char_cnn.characters``         (N, 50, E)              Vectors of the characters.
+            ``char_cnn.bank_k.convolved``   (N, 50 - width + 1, n)  Filters of bank k at every position.
+            ``char_cnn.bank_k.pooled``      (N, n)                  Activation of their maximum and bias.
+            ``highway.k.gate``              (N, F)                  Transform gate of highway k.
+            ``highway.k.hidden``            (N, F)                  What it lets through.
+            ``highway.k.output``            (N, F)                  Its output.
+            ``token_vectors``               (N, P)                  The projection: the token layer.
+            ``forward.l.input_gate``        (N, D)                  Gates of LSTM layer l, after the sigmoid; also
+                                                                    ``forget_gate`` and ``output_gate``.
+            ``forward.l.candidate``         (N, D)                  Candidate of the cell, after tanh.
+            ``forward.l.cell``              (N, D)                  Cell, clipped.
+            ``forward.l.output``            (N, P)                  Projected and clipped output, without the residual.
+            ``backward.l...``                                       The same for the backward direction.
+            ``layers``                      (L + 1, N, 2 P)         What `embed` returns, boundaries included.
+            ==============================  ======================  ====================================================
+
+        Raises
+        ------
+        InputTypeError
+            If the sentence is a string instead of a list of tokens, or a token is not a string.
+
+        Examples
+        --------
+        >>> import numpy_elmo
+        >>> trace = numpy_elmo.load("tiny").trace(["They", "sat", "down", "."])
+        >>> trace["forward.0.forget_gate"].shape
+        (6, 384)
+        """
+        [sentence] = check_sentences([tokens])
+        bounded = [SENTENCE_START, *sentence, SENTENCE_END]
+        ids = character_ids(bounded, self.encoder.max_characters)
+        with recording() as record:
+            vectors = self.encoder.apply(ids)
+            layers, _ = self.bilm(vectors, pack([len(bounded)]), self.bilm.zero_state(1))
+        found = {name: np.concatenate(arrays) for name, arrays in record.arrays.items()}
+        for name in found:
+            if name.startswith("backward."):
+                found[name] = found[name][::-1]
+        before = [name for name in found if name.startswith(("char_cnn.", "highway."))]
+        encoded = {name: found.pop(name) for name in before}
+        return {"character_ids": ids, **encoded, "token_vectors": vectors, **found, "layers": layers}
 
     @property
     def _dtype(self) -> np.dtype[np.floating]:

@@ -14,6 +14,7 @@ from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.char_cnn import CharCNN
 from numpy_elmo.layers.highway import Highway
 from numpy_elmo.threads import IN_TURN, Workers
+from numpy_elmo.tracing import part
 
 Ids: TypeAlias = npt.NDArray[np.intp]
 
@@ -96,15 +97,28 @@ class TokenEncoder:
         widest = max(bank.W.shape[0] for bank in self.char_cnn.convolutions)
         n_chunk = min(CHUNK_TOKENS, -(-len(order) // workers.n))
         chunks = [order[i : i + n_chunk] for i in range(0, len(order), n_chunk)]
-        encoded = workers.map(lambda chunk: self._encode_chunk(ids[chunk, : n_characters[chunk[-1]] + widest]), chunks)
+        encoded = workers.map(lambda chunk: self.apply(ids[chunk, : n_characters[chunk[-1]] + widest]), chunks)
         return np.concatenate(encoded)[np.argsort(order)]  # [n_types, P]
 
-    def _encode_chunk(self, ids: Ids) -> Array:
-        x = self.char_cnn(ids)
-        for highway in self.highways:
-            x = highway(x)  # [n, F]
+    def apply(self, ids: Ids) -> Array:
+        """Return the vectors of some tokens by applying one layer after the other, with no shortcut.
+
+        Parameters
+        ----------
+        ids : ndarray of int, shape (N, C)
+            Character ids, with as much padding as at least one window of the widest filter.
+
+        Returns
+        -------
+        ndarray, shape (N, P)
+        """
+        with part("char_cnn"):
+            x = self.char_cnn(ids)  # [N, F]
+        for k, highway in enumerate(self.highways):
+            with part(f"highway.{k}"):
+                x = highway(x)  # [N, F]
         if self.W_proj is not None and self.b_proj is not None:
-            x = x @ self.W_proj + self.b_proj  # [n, P]
+            x = x @ self.W_proj + self.b_proj  # [N, P]
         return x
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.tracing import note, part
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,12 @@ class CharCNN:
             F is the number of filters of all banks.
         """
         characters = self.char_embed[character_ids]  # [N, C, E]
-        return np.concatenate([self._pool(characters, bank) for bank in self.convolutions], axis=1)  # [N, F]
+        note(characters=characters)
+        pooled = []
+        for k, bank in enumerate(self.convolutions):
+            with part(f"bank_{k}"):
+                pooled.append(self._pool(characters, bank))  # [N, n]
+        return np.concatenate(pooled, axis=1)  # [N, F]
 
     def _pool(self, characters: Array, bank: Convolution) -> Array:
         width, n_embedding, n_filters = bank.W.shape
@@ -77,4 +83,6 @@ class CharCNN:
         windows = windows.swapaxes(2, 3)  # [N, C - width + 1, width, E]
         flat = windows.reshape(*windows.shape[:2], width * n_embedding)  # [N, C - width + 1, width * E]
         convolved = flat @ bank.W.reshape(width * n_embedding, n_filters)  # [N, C - width + 1, n]
-        return self.activation(convolved.max(axis=1) + bank.b)  # [N, n]
+        pooled = self.activation(convolved.max(axis=1) + bank.b)  # [N, n]
+        note(convolved=convolved, pooled=pooled)
+        return pooled

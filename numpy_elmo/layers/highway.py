@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from numpy_elmo.layers.activations import relu, sigmoid
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.tracing import note
 
 
 @dataclass(frozen=True)
@@ -52,4 +53,6 @@ class Highway:
         """
         gate = sigmoid(x @ self.W_gate + self.b_gate)  # [N, F]
         hidden = relu(x @ self.W_hidden + self.b_hidden)  # [N, F]
-        return gate * hidden + (1 - gate) * x
+        output: Array = gate * hidden + (1 - gate) * x
+        note(gate=gate, hidden=hidden, output=output)
+        return output

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from numpy_elmo.layers.activations import sigmoid
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.matmul import Matrix
+from numpy_elmo.tracing import note
 
 # Rows of input gates that are held at a time: at the published size, 4 x 4096 floats a row, this is 32 MB.
 CHUNK_ROWS = 512
@@ -107,6 +108,7 @@ class LstmLayer:
             m = _update_cell(gates, c[:n], self.cell_clip)  # [n, D]
             h[:n] = m if self.W_p is None else _clip(m @ self.W_p, self.proj_clip)
             outputs[start:end] = h[:n]
+            note(output=h[:n])
         return outputs, LstmState(h, c)
 
 
@@ -120,11 +122,13 @@ def _update_cell(gates: Array, c: Array, cell_clip: float | None) -> Array:
     for gate in (i, f, o):
         sigmoid(gate, out=gate)
     np.tanh(j, out=j)
+    note(input_gate=i, candidate=j, forget_gate=f, output_gate=o)
     c *= f
     i *= j
     c += i  # c = f * c + i * j
     if cell_clip is not None:
         np.clip(c, -cell_clip, cell_clip, out=c)
+    note(cell=c)
     np.tanh(c, out=j)
     o *= j  # o * tanh(c)
     return o

@@ -1,0 +1,73 @@
+"""Recording what the layers compute on the way, for those who want to look at it.
+
+Layers `note` their intermediate arrays by name.  That does nothing, at the cost of one look-up, except inside a
+`recording`, which keeps copies.  A recording sees the calls of its own thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+
+from numpy_elmo.layers.arrays import Array
+
+
+class Recording:
+    """The arrays noted since the recording began.
+
+    Attributes
+    ----------
+    arrays : dict of str to list of ndarray
+        By name, with the parts of the model that it belongs to in front: ``"forward.0.cell"``.  An LSTM notes one
+        array a step.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, list[Array]] = {}
+        self._parts: list[str] = []
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Put `name` in front of the names noted inside."""
+        self._parts.append(name)
+        try:
+            yield
+        finally:
+            self._parts.pop()
+
+    def add(self, arrays: dict[str, Array]) -> None:
+        """Keep copies of some arrays."""
+        for name, array in arrays.items():
+            self.arrays.setdefault(".".join([*self._parts, name]), []).append(np.array(array))
+
+
+_recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[Recording]:
+    """Record what is noted inside."""
+    token = _recording.set(found := Recording())
+    try:
+        yield found
+    finally:
+        _recording.reset(token)
+
+
+@contextmanager
+def part(name: str) -> Iterator[None]:
+    """Say which part of the model notes what is noted inside."""
+    if (active := _recording.get()) is None:
+        yield
+    else:
+        with active.part(name):
+            yield
+
+
+def note(**arrays: Array) -> None:
+    """Give some arrays by name to the recording, if there is one."""
+    if (active := _recording.get()) is not None:
+        active.add(arrays)
