@@ -267,9 +267,10 @@ def test_weight_layers_with_trained_weights(bilm: BidirectionalLanguageModel, id
         weight_layers("input", ops, weights=[0.0, 0.0])
 
 
-def test_layer_norm_is_refused_until_it_is_there(bilm: BidirectionalLanguageModel, ids: Any) -> None:
-    with pytest.raises(InputError, match="do_layer_norm=False"):
-        weight_layers("input", bilm(ids), do_layer_norm=True)
+def test_layer_norm_is_the_peers(bilm: BidirectionalLanguageModel, peer: dict[str, Any]) -> None:
+    for ops, expected in mixed(bilm, peer):
+        found, there = weight_layers("input", ops, do_layer_norm=True)["weighted_op"], ops["mask"]
+        np.testing.assert_allclose(found[there], expected["layer_norm"][there], rtol=0, atol=TOLERANCE)
 
 
 # -- errors ----------------------------------------------------------------------------------------------------------

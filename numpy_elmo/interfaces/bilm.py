@@ -629,10 +629,11 @@ def weight_layers(
     layers = np.moveaxis(bilm_ops["lm_embeddings"], 1, 0)  # [L + 1, n, T, 2 P]
     if use_top_only:
         return {"weighted_op": ScalarMix([0.0], gamma)(layers[-1:]), "regularization_op": 0.0}
-    mix = ScalarMix([0.0] * len(layers) if weights is None else weights, gamma)
-    if do_layer_norm:
-        raise InputError("do_layer_norm=True is not there yet; give do_layer_norm=False")
-    return {"weighted_op": mix(layers), "regularization_op": (l2_coef or 0.0) * float(mix.weights @ mix.weights)}
+    mix = ScalarMix([0.0] * len(layers) if weights is None else weights, gamma, layer_norm=do_layer_norm)
+    return {
+        "weighted_op": mix(layers, bilm_ops["mask"].astype(bool)),
+        "regularization_op": (l2_coef or 0.0) * float(mix.weights @ mix.weights),
+    }
 
 
 def dump_token_embeddings(
