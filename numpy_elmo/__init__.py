@@ -10,7 +10,19 @@ from numpy_elmo.download import download
 from numpy_elmo.elmo import Elmo, load
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.layers.scalar_mix import ScalarMix
+from numpy_elmo.report import CorpusReport
+from numpy_elmo.states import CarriedState
 
-__all__ = ["Elmo", "LanguageModel", "ScalarMix", "__version__", "download", "errors", "load"]
+__all__ = [
+    "CarriedState",
+    "CorpusReport",
+    "Elmo",
+    "LanguageModel",
+    "ScalarMix",
+    "__version__",
+    "download",
+    "errors",
+    "load",
+]
 
 __version__ = "0.1.0"

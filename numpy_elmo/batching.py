@@ -5,7 +5,7 @@ Index arithmetic only; nothing here knows what a vector is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -86,4 +86,39 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Cut an iterable into lists of `size` items, the last one perhaps shorter."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def bounded_batches(items: Iterable[T], size: int, length: Callable[[T], int], max_length: int) -> Iterator[list[T]]:
+    """Cut an iterable into lists that are bounded in number and in length.
+
+    Parameters
+    ----------
+    items : iterable
+        Anything, such as sentences; a list is complete without a look at the item after it, if it has `size` items.
+    size : int
+        Items that a list may have.
+    length : callable
+        The length of an item.
+    max_length : int
+        Sum of the lengths that a list may have; an item that is longer stands alone.
+
+    Yields
+    ------
+    list
+        At least one item, in order.
+    """
+    batch: list[T] = []
+    total = 0
+    for item in items:
+        n = length(item)
+        if batch and total + n > max_length:
+            yield batch
+            batch, total = [], 0
+        batch.append(item)
+        total += n
+        if len(batch) == size or total >= max_length:
+            yield batch
+            batch, total = [], 0
+    if batch:
         yield batch

@@ -50,6 +50,24 @@ def token_bytes(token: str, max_characters: int) -> list[int]:
     return [BEGIN_WORD, *token.encode("utf-8", "ignore")[: max_characters - 2], END_WORD]
 
 
+def is_cut(token: str, max_characters: int) -> bool:
+    """Say whether `token_bytes` cuts bytes off a token.
+
+    Parameters
+    ----------
+    token : str
+        Any text.
+    max_characters : int
+        Ids a token may have, the two marks included.
+
+    Returns
+    -------
+    bool
+    """
+    # A character has at most 4 bytes, so most tokens need not be encoded to know.
+    return 4 * len(token) > max_characters - 2 and len(token.encode("utf-8", "ignore")) > max_characters - 2
+
+
 def character_ids(tokens: Sequence[str], max_characters: int) -> npt.NDArray[np.intp]:
     """Character ids of some tokens, padded to one length.
 

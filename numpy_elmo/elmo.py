@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterable
-from itertools import chain
-from typing import Any, Literal, TypeAlias, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.batching import batches, pack
-from numpy_elmo.bilm import Bilm, BilmState
+from numpy_elmo.batching import batches, bounded_batches, pack
+from numpy_elmo.bilm import Bilm
 from numpy_elmo.characters import SENTENCE_END, SENTENCE_START, character_ids
 from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.forward import ForwardPass, Start
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.layers.lstm import LstmState
 from numpy_elmo.layers.scalar_mix import ScalarMix
 from numpy_elmo.matmul import Products, chosen_products
 from numpy_elmo.options import ModelOptions
+from numpy_elmo.report import CorpusReport
 from numpy_elmo.source import find_model
-from numpy_elmo.threads import Workers, chosen_threads
-from numpy_elmo.token_cache import TokenCache
+from numpy_elmo.states import CarriedState
+from numpy_elmo.threads import chosen_threads
 from numpy_elmo.tokens import TokenEncoder
 from numpy_elmo.tracing import recording
 from numpy_elmo.weights import read_model
 
 Layers: TypeAlias = Literal["all", "top", "average"] | int | ScalarMix
 StatePolicy: TypeAlias = Literal["reset", "carry", "frozen"]
+
+# Tokens of a window of `Elmo.embed_corpus`: their vectors are held until all of it is done.
+WINDOW_TOKENS = 1 << 15
 
 
 def load(
@@ -103,7 +105,8 @@ class Elmo:
     """A loaded model.  Made by `load`.
 
     The weights never change, and calls with ``state="reset"`` or ``"frozen"`` share nothing that does: they may run
-    in several threads at once.  Calls with ``state="carry"`` follow one another.
+    in several threads at once.  Calls with ``state="carry"`` follow one another; a caller that wants a state of its own
+    gives a `CarriedState`.
 
     Attributes
     ----------
@@ -129,14 +132,10 @@ class Elmo:
         self.vector_size = 2 * options.lstm.projection_dim
         self.encoder = encoder
         self.bilm = bilm
-        self._tokens = TokenCache(encoder)
-        self._directions = Workers(threads)
-        self._batches = Workers(max(1, threads // 2))  # each of them keeps two threads busy
-        self._carry_lock = threading.Lock()
-        self._carried = bilm.zero_state(0)
-        # What "reset" and "frozen" start from: before a sentence, and between its boundaries.
-        self._reset: tuple[BilmState, BilmState] | None = None
-        self._frozen: tuple[BilmState, BilmState] | None = None
+        self._forward = ForwardPass(encoder, bilm, threads)
+        self._carried = CarriedState()
+        self._reset: Start | None = None
+        self._frozen: Start | None = None
 
     def __repr__(self) -> str:
         lstm = self.options.lstm
@@ -147,7 +146,7 @@ class Elmo:
         sentences: Iterable[Iterable[str]],
         *,
         layers: Layers = "all",
-        state: StatePolicy = "reset",
+        state: StatePolicy | CarriedState = "reset",
         boundaries: bool = False,
         batch_size: int = 64,
     ) -> list[Array]:
@@ -159,7 +158,7 @@ class Elmo:
             Tokenised sentences.  The models expect cased text with punctuation split off, as in their training data.
         layers : {"all", "top", "average"}, int or ScalarMix
             All layers, the last one, their mean, the one of this number (0 is the token layer), or a weighted mix.
-        state : {"reset", "carry", "frozen"}
+        state : {"reset", "carry", "frozen"} or CarriedState
             What the LSTMs remember at the start of a sentence.
 
             ``"reset"``
@@ -170,10 +169,12 @@ class Elmo:
                 batch starts its further sentences from zeros, a smaller one leaves the other states as they were.
             ``"frozen"``
                 The state that `warm_up` made, for every sentence the same.
+            a `CarriedState`
+                As ``"carry"``, from this state on, and into it; the model's own is left alone.
         boundaries : bool
             Whether to return the vectors of ``<S>`` and ``</S>`` too, first and last.
         batch_size : int
-            Sentences that run together.
+            Sentences that run together; fewer do where they are very long.
 
         Returns
         -------
@@ -191,27 +192,89 @@ class Elmo:
         """
         checked = check_sentences(sentences)
         select = self._selector(layers)
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size must be a positive integer, not {batch_size!r}")
-        if state == "carry":
-            tokens = slice(None) if boundaries else slice(1, -1)
-            with self._carry_lock:
-                results: list[Array] = []
-                for batch in batches(checked, batch_size):
-                    arrays, self._carried = self._embed_batch(batch, self._carried)
-                    # Copies, here and below, so that the batch's array can be freed.
-                    results += [np.array(select(array)[..., tokens, :]) for array in arrays]
-            return results
-        embed = self._embedder(state, boundaries=boundaries)
-        # Neighbours do not matter here, so sentences of similar length share a batch.
-        by_length = sorted(range(len(checked)), key=lambda k: len(checked[k]))
-        chosen = list(batches(by_length, batch_size))
-        done = self._batches.map(lambda some: [np.array(select(a)) for a in embed([checked[k] for k in some])], chosen)
-        found = dict(zip(chain(*chosen), chain(*done), strict=True))
-        return [found[k] for k in range(len(checked))]
+        _check_positive("batch_size", batch_size)
+        self._check_state(state)
+        if state == "carry" or isinstance(state, CarriedState):
+            carried = state if isinstance(state, CarriedState) else self._carried
+            return self._forward.carried(batches(checked, batch_size), carried, select, boundaries=boundaries)
+        return self._forward.alike(checked, self._start(state), select, boundaries=boundaries, batch_size=batch_size)
+
+    def embed_corpus(
+        self,
+        sentences: Iterable[Iterable[str]],
+        *,
+        layers: Layers = "all",
+        state: StatePolicy | CarriedState = "reset",
+        boundaries: bool = False,
+        batch_size: int = 64,
+        window: int = 1024,
+        report: CorpusReport | None = None,
+    ) -> Iterator[Array]:
+        """Yield the vectors of every sentence of a corpus of any size.
+
+        The memory it takes does not depend on the number of sentences, which may be endless.  A sentence may be a
+        whole document: one that is too long for a batch runs in time chunks, with the vectors of one run over the
+        whole, and little is held beside them.
+
+        Parameters
+        ----------
+        sentences : iterable of token lists
+            Tokenised sentences, read as they are needed.
+        layers, boundaries, batch_size
+            As for `embed`.
+        state : {"reset", "carry", "frozen"} or CarriedState
+            As for `embed`, but with ``"carry"`` the corpus begins from zeros, and its state is its own.
+        window : int
+            Sentences that are read ahead, and sorted by length to run together; fewer where they are long.  With a
+            carried state, `batch_size` sentences are read ahead instead, for they are not sorted.
+        report : CorpusReport, optional
+            Counts the sentences as they are yielded, and the tokens that were too long to be read whole.
+
+        Yields
+        ------
+        ndarray
+            One array a sentence, in order, as from `embed`.
+
+        Raises
+        ------
+        InputTypeError, InputError
+            As for `embed`; for a sentence that cannot be used, after those in the windows before it.
+
+        Examples
+        --------
+        >>> import numpy_elmo
+        >>> from itertools import cycle, islice
+        >>> elmo, report = numpy_elmo.load("tiny"), numpy_elmo.CorpusReport()
+        >>> endless = cycle([["Hello", "."], ["a" * 1000]])
+        >>> for vectors in islice(elmo.embed_corpus(endless, layers="top", report=report), 3):
+        ...     print(vectors.shape)
+        (2, 192)
+        (1, 192)
+        (2, 192)
+        >>> report
+        CorpusReport(n_sentences=3, n_tokens=5, n_cut_tokens=1, first_cut=(1, 0))
+        """
+        select = self._selector(layers)
+        _check_positive("batch_size", batch_size)
+        _check_positive("window", window)
+        self._check_state(state)
+        checked = _each_checked(sentences)
+        windows: Iterator[tuple[list[list[str]], list[Array]]]
+        if state == "carry" or isinstance(state, CarriedState):
+            carried = state if isinstance(state, CarriedState) else CarriedState()
+            windows = (
+                (batch, self._forward.carried([batch], carried, select, boundaries=boundaries))
+                for batch in batches(checked, batch_size)
+            )
+        else:
+            windows = (
+                (some, self.embed(some, layers=layers, state=state, boundaries=boundaries, batch_size=batch_size))
+                for some in bounded_batches(checked, window, len, WINDOW_TOKENS)
+            )
+        return self._one_by_one(windows, CorpusReport() if report is None else report)
 
     def embed_padded(
-        self, batch: Iterable[Iterable[str]], *, state: StatePolicy = "reset"
+        self, batch: Iterable[Iterable[str]], *, state: StatePolicy | CarriedState = "reset"
     ) -> tuple[Array, npt.NDArray[np.bool_]]:
         """Return the vectors of a batch as one array.
 
@@ -219,7 +282,7 @@ class Elmo:
         ----------
         batch : iterable of token lists
             B tokenised sentences; they run as one batch.
-        state : {"reset", "carry", "frozen"}
+        state : {"reset", "carry", "frozen"} or CarriedState
             As for `embed`.
 
         Returns
@@ -244,8 +307,8 @@ class Elmo:
 
     def reset_state(self) -> None:
         """Forget what calls with ``state="carry"`` have left behind."""
-        with self._carry_lock:
-            self._carried = self.bilm.zero_state(0)
+        with self._carried.lock:
+            self._carried.rows = None
 
     def warm_up(self, sentences: Iterable[Iterable[str]]) -> None:
         """Make the state that ``state="frozen"`` starts every sentence from.
@@ -269,10 +332,9 @@ class Elmo:
         checked = check_sentences(sentences)
         if not checked:
             raise InputError("warm_up needs at least one sentence; to start from zeros, embed with state='reset'")
-        state = self.bilm.zero_state(1)
-        for sentence in checked:
-            _, state = self._embed_batch([sentence], state)
-        self._frozen = state, self._between_boundaries(state)
+        carried = CarriedState()
+        self._forward.carried(([sentence] for sentence in checked), carried, self._selector("top"), boundaries=False)
+        self._frozen = self._forward.start_from(self._forward.rows(carried))
 
     def precompute(self, vocabulary: Iterable[str]) -> None:
         """Encode the types of a vocabulary now and keep their vectors for good.
@@ -291,7 +353,7 @@ class Elmo:
             If it is a string instead of a list of them, or something in it is not a string.
         """
         [types] = check_sentences([vocabulary])
-        self._tokens.keep(types, self._directions)
+        self._forward.keep(types)
 
     def trace(self, tokens: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
         """Return every intermediate array of the forward pass of one sentence.
@@ -361,54 +423,29 @@ class Elmo:
     def _dtype(self) -> np.dtype[np.floating]:
         return self.encoder.char_cnn.char_embed.dtype
 
-    def _embedder(self, policy: str, *, boundaries: bool) -> Callable[[list[list[str]]], list[Array]]:
-        """Return what embeds a batch whose sentences all start from the same state."""
-        if policy not in ("reset", "frozen"):
-            raise InputError(f'state must be "reset", "carry" or "frozen", not {policy!r}')
-        if policy == "frozen" and self._frozen is None:
+    def _check_state(self, state: StatePolicy | CarriedState) -> None:
+        if isinstance(state, CarriedState):
+            self._forward.rows(state)
+        elif state not in ("reset", "carry", "frozen"):
+            raise InputError(f'state must be "reset", "carry", "frozen" or a CarriedState, not {state!r}')
+        elif state == "frozen" and self._frozen is None:
             raise InputError("state='frozen' needs a state to start from; call warm_up(sentences) first")
-        if policy == "reset" and self._reset is None:
-            zeros = self.bilm.zero_state(1)
-            self._reset = zeros, self._between_boundaries(zeros)
-        start, inside = cast("tuple[BilmState, BilmState]", self._reset if policy == "reset" else self._frozen)
-        if boundaries:
-            return lambda batch: self._embed_batch(batch, _repeat(start, len(batch)))[0]
-        return lambda batch: self._embed_inside(batch, inside)
 
-    def _between_boundaries(self, start: BilmState) -> BilmState:
-        """Return the state in which each direction comes to a sentence's first true token, for one sentence.
+    def _start(self, state: StatePolicy) -> Start:
+        if state == "frozen" and self._frozen is not None:
+            return self._frozen
+        if self._reset is None:
+            self._reset = self._forward.start_from(self.bilm.zero_state(1))
+        return self._reset
 
-        Forward that is the state after ``<S>``, backward the state after ``</S>``.  It is the same for all sentences
-        that start alike, so their boundaries need not be computed again and again: they are 2 tokens of 15 in English
-        text.  Nor does a token's vector depend on the boundary that its direction comes to last.
-        """
-        _, (forward, _) = self._embed_tokens([SENTENCE_START], [1], start)
-        _, (_, backward) = self._embed_tokens([SENTENCE_END], [1], start)
-        return forward, backward
-
-    def _embed_inside(self, batch: list[list[str]], inside: BilmState) -> list[Array]:
-        """Return ``(L + 1, n_tokens, 2 P)`` arrays of sentences that all come from `_between_boundaries`."""
-        lengths = [len(sentence) for sentence in batch]
-        layers, _ = self._embed_tokens(list(chain(*batch)), lengths, _repeat(inside, len(batch)))
-        return np.split(layers, np.cumsum(lengths)[:-1], axis=1)
-
-    def _embed_tokens(self, tokens: list[str], lengths: list[int], state: BilmState) -> tuple[Array, BilmState]:
-        """Return the layers ``(L + 1, N, 2 P)`` of sentences that lie one after the other, and the state after them."""
-        if not tokens:
-            return np.empty((self.n_layers + 1, 0, self.vector_size), self._dtype), state
-        return self.bilm(self._tokens(tokens, self._directions), pack(lengths), state, self._directions)
-
-    def _embed_batch(self, batch: list[list[str]], state: BilmState) -> tuple[list[Array], BilmState]:
-        """Return ``(L + 1, n_tokens + 2, 2 P)`` arrays and the state after the batch, as wide as the wider of both."""
-        n_rows = state[0][0].h.shape[0]
-        if n_rows < len(batch):
-            state = _stack_states(state, self.bilm.zero_state(len(batch) - n_rows))
-        bounded = [[SENTENCE_START, *sentence, SENTENCE_END] for sentence in batch]
-        lengths = [len(sentence) for sentence in bounded]
-        running = _map_state(lambda array: array[: len(batch)], state)
-        layers, after = self._embed_tokens(list(chain(*bounded)), lengths, running)  # [L + 1, N, 2 P]
-        resting = _map_state(lambda array: array[len(batch) :], state)
-        return np.split(layers, np.cumsum(lengths)[:-1], axis=1), _stack_states(after, resting)
+    def _one_by_one(
+        self, windows: Iterable[tuple[list[list[str]], list[Array]]], report: CorpusReport
+    ) -> Iterator[Array]:
+        for some, arrays in windows:
+            arrays.reverse()  # so that each can be let go of when it is yielded
+            for sentence in some:
+                report.add(sentence, self.encoder.max_characters)
+                yield arrays.pop()
 
     def _selector(self, layers: Layers) -> Callable[[Array], Array]:
         n = self.n_layers + 1
@@ -425,6 +462,15 @@ class Elmo:
         raise InputError(f'layers must be "all", "top", "average", an int or a ScalarMix, not {layers!r}')
 
 
+def _bounded_length(sentence: list[str]) -> int:
+    return len(sentence) + 2
+
+
+def _check_positive(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"{name} must be a positive integer, not {value!r}")
+
+
 def check_sentences(sentences: Iterable[Iterable[str]]) -> list[list[str]]:
     """Return the sentences as lists of tokens, or say what is wrong with them.
 
@@ -433,6 +479,10 @@ def check_sentences(sentences: Iterable[Iterable[str]]) -> list[list[str]]:
     InputTypeError
         If something is not of the type that it should be.
     """
+    return list(_each_checked(sentences))
+
+
+def _each_checked(sentences: Iterable[Iterable[str]]) -> Iterator[list[str]]:
     if isinstance(sentences, (str, bytes)):
         raise InputTypeError(
             "sentences must be a list of token lists, not one string: "
@@ -440,7 +490,7 @@ def check_sentences(sentences: Iterable[Iterable[str]]) -> list[list[str]]:
         )
     if not isinstance(sentences, Iterable):
         raise InputTypeError(f"sentences must be a list of token lists, not {type(sentences).__name__}")
-    return [_check_sentence(sentence, index) for index, sentence in enumerate(sentences)]
+    return (_check_sentence(sentence, index) for index, sentence in enumerate(sentences))
 
 
 def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:
@@ -463,21 +513,3 @@ def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _map_state(function: Callable[[Array], Array], state: BilmState) -> BilmState:
-    forward, backward = (tuple(LstmState(function(s.h), function(s.c)) for s in stack) for stack in state)
-    return forward, backward
-
-
-def _repeat(state: BilmState, n_sentences: int) -> BilmState:
-    """Return the state of one sentence for `n_sentences` sentences."""
-    return _map_state(lambda array: np.repeat(array, n_sentences, axis=0), state)
-
-
-def _stack_states(first: BilmState, second: BilmState) -> BilmState:
-    forward, backward = (
-        tuple(LstmState(np.concatenate([a.h, b.h]), np.concatenate([a.c, b.c])) for a, b in zip(*stacks, strict=True))
-        for stacks in zip(first, second, strict=True)
-    )
-    return forward, backward

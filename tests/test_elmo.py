@@ -196,7 +196,7 @@ def test_wrong_types_are_named_with_the_remedy(base: Elmo, sentences: Any, messa
         ({"layers": True}, "not True"),
         ({"layers": None}, "not None"),
         ({"layers": ScalarMix([0, 0])}, "3 layers.*2 weights"),
-        ({"state": "keep"}, '"reset", "carry" or "frozen"'),
+        ({"state": "keep"}, '"reset", "carry", "frozen" or a CarriedState'),
         ({"batch_size": 0}, "positive integer, not 0"),
         ({"batch_size": 2.0}, "positive integer"),
     ],

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import numpy_elmo.elmo
+import numpy_elmo.forward
 from numpy_elmo import Elmo, load
 from numpy_elmo.batching import Packing, pack
 from numpy_elmo.layers.arrays import Array
@@ -128,7 +128,7 @@ def test_the_fixtures_catch_an_unreversed_backward_direction(monkeypatch: pytest
         packing = pack(lengths)
         return replace(packing, backward=packing.forward)
 
-    monkeypatch.setattr(numpy_elmo.elmo, "pack", unreversed)
+    monkeypatch.setattr(numpy_elmo.forward, "pack", unreversed)
     assert largest_difference(load(read_case("base").folder)) > CAUGHT
 
 

@@ -150,7 +150,7 @@ def test_a_vocabulary_can_be_precomputed(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(*_: object) -> None:
         raise AssertionError("encoded again")
 
-    monkeypatch.setattr(elmo._tokens, "_encoder", refuse)
+    monkeypatch.setattr(elmo._forward._encoder, "_encoder", refuse)
     assert_close(elmo.embed([["the", "bank"]])[0], expected)
     with pytest.raises(InputTypeError, match="string"):
         elmo.precompute("the bank")
