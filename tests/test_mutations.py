@@ -123,6 +123,25 @@ def test_the_fixtures_catch(mutation: str) -> None:
     assert largest_difference(mutant) > CAUGHT
 
 
+CLIPS = [
+    (name, clip)
+    for name, recipe in SMALL.items()
+    for clip in ("cell_clip", "proj_clip")
+    # TensorFlow clips an output only where it is projected.
+    if clip in recipe.options["lstm"]
+    and (clip == "cell_clip" or recipe.options["lstm"]["dim"] != recipe.options["lstm"]["projection_dim"])
+]
+
+
+@pytest.mark.parametrize(("name", "clip"), CLIPS)
+def test_every_model_with_a_clip_meets_it_often(name: str, clip: str) -> None:
+    case = read_case(name)
+    unclipped: dict[str, Any] = {clip: None}
+    mutant = each_layer(lambda layer: replace(layer, **unclipped))(load(case.folder))
+    changed = np.concatenate([np.abs(values) > CAUGHT for _, values in differences(mutant, case)])
+    assert changed.mean() > 0.03
+
+
 def test_the_fixtures_catch_an_unreversed_backward_direction(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreversed(lengths: list[int]) -> Packing:
         packing = pack(lengths)
