@@ -43,7 +43,7 @@ def test_a_line_of_a_text_file_becomes_tensorflows_vectors(tmp_path: Path) -> No
 
 
 def test_the_file_has_the_layout_of_allennlp(tmp_path: Path, base: Elmo) -> None:
-    lines = ["the point", "naïve  日本語\u00a0x", "the point", "He said so ."]
+    lines = ["the point", " naïve  日本語\u00a0x\t", "the point", "He said so ."]
     (tmp_path / "in.txt").write_text("\n".join(lines), encoding="utf-8")
     assert main(["embed", str(tmp_path / "in.txt"), str(tmp_path / "out.hdf5"), "--model", BASE]) == 0
     with h5py.File(tmp_path / "out.hdf5") as file:
@@ -54,7 +54,7 @@ def test_the_file_has_the_layout_of_allennlp(tmp_path: Path, base: Elmo) -> None
         assert file["sentence_to_index"].shape == (1,)
         assert json.loads(file["sentence_to_index"][0]) == {
             "the point": "2",
-            "naïve 日本語 x": "1",
+            "naïve  日本語\u00a0x": "1",  # the line without white space around it, as there
             "He said so .": "3",
         }
 
@@ -82,7 +82,7 @@ def test_carried_state_goes_from_batch_to_batch(tmp_path: Path) -> None:
 
 
 def test_windows_of_a_long_file_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numpy_elmo.cli.embed.WINDOW", 5)
+    monkeypatch.setattr("numpy_elmo.corpus.embed_files.WINDOW", 5)
     sentences = [["w"] * (1 + k % 4) for k in range(13)]
     (tmp_path / "in.txt").write_text("\n".join(" ".join(sentence) for sentence in sentences))
     for state in ("reset", "carry"):

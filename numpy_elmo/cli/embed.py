@@ -1,65 +1,212 @@
-"""``numpy-elmo embed``: a text file in, an HDF5 file of vectors out."""
+"""``numpy-elmo embed``: text files in, an HDF5 file of vectors out."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from numpy_elmo.batching import batches
+import h5py
+
 from numpy_elmo.cli.common import add_model_arguments
-from numpy_elmo.corpus.hdf5 import VectorFile
-from numpy_elmo.corpus.text import check_no_blank_lines, read_sentences
+from numpy_elmo.cli.progress import progress
+from numpy_elmo.cli.signals import Interrupted, Signals
+from numpy_elmo.corpus.embed_files import EmbedOptions, FileEmbedding, human
+from numpy_elmo.corpus.fingerprint import model_digest
+from numpy_elmo.corpus.inputs import STDIN, CorpusInputs, CorpusSize
 from numpy_elmo.elmo import load
+from numpy_elmo.errors import ElmoError, InputError
+from numpy_elmo.report import CorpusReport
+from numpy_elmo.source import find_model
 
 if TYPE_CHECKING:
     from numpy_elmo.cli.common import SubParsers
 
-# Sentences that are held with their vectors between reading and writing; longer runs sort better by length.
-WINDOW = 1024
+# Bytes from which on an output's size is worth a line beforehand.
+LARGE = 10**9
 
 
 def add_parser(commands: SubParsers) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "embed",
-        help="write the vectors of a text file",
-        description="Read one tokenised sentence a line (UTF-8) and write its ELMo vectors in the HDF5 layout of "
-        '"allennlp elmo": datasets "0", "1", ... and "sentence_to_index".',
+        help="write the vectors of text files",
+        description="Read tokenised sentences, one a line (UTF-8) or CoNLL-U, gzipped or not, and write their ELMo "
+        'vectors in the HDF5 layout of "allennlp elmo": datasets "0", "1", ... and "sentence_to_index". All flags of '
+        '"allennlp elmo" are taken; for its numbers add --state carry.',
     )
-    parser.add_argument("input", metavar="INPUT", help="text file, or - for standard input")
+    parser.add_argument("input", nargs="+", metavar="INPUT", help="text files, in this order, or - for standard input")
     parser.add_argument("output", metavar="OUTPUT", help="HDF5 file to write")
     add_model_arguments(parser)
-    layers = parser.add_mutually_exclusive_group()
+    parser.add_argument("--weight-file", metavar="FILE", help="the same as --model, with --options-file")
+    _add_reading(parser)
+    _add_vectors(parser)
+    _add_running(parser)
+    _add_ignored(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("reading")
+    group.add_argument(
+        "--format", choices=("auto", "text", "conllu"), default="auto", help="format of the files (by their names)"
+    )
+    group.add_argument(
+        "--blank-lines",
+        choices=("error", "empty", "skip"),
+        default="error",
+        help="what a blank line is: an error (default), an empty sentence, or nothing, with no number of its own",
+    )
+    group.add_argument(
+        "--encoding-errors",
+        choices=("strict", "replace"),
+        default="strict",
+        help="refuse bytes that are not UTF-8 (default), or read U+FFFD in their place",
+    )
+
+
+def _add_vectors(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("vectors")
+    layers = group.add_mutually_exclusive_group()
+    layers.add_argument(
+        "--layers", type=_layers, default="all", metavar="all|top|average|N", help="which layers to write (all)"
+    )
     for name, meaning in (
         ("all", "all layers, (layers, tokens, features); the default"),
         ("top", "the last layer, (tokens, features)"),
         ("average", "the mean of all layers, (tokens, features)"),
     ):
         layers.add_argument(f"--{name}", dest="layers", action="store_const", const=name, help=meaning)
-    parser.add_argument(
+    group.add_argument(
         "--state",
         choices=("reset", "carry"),
         default="reset",
         help="start every sentence from zeros (reset, the default), or go on from the batch before, "
         "as AllenNLP and bilm-tf do (carry)",
     )
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="sentences that run together (64)")
-    parser.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it is there")
-    parser.set_defaults(run=run, layers="all")
+    group.add_argument("--batch-size", type=int, default=64, metavar="N", help="sentences that run together (64)")
+    group.add_argument(
+        "--pool",
+        choices=("mean", "max", "none"),
+        default="none",
+        help='one vector a sentence, as rows of one dataset "vectors"; or one a token (none, the default)',
+    )
+    group.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="precision to store")
+    group.add_argument("--compression", choices=("gzip", "lzf", "none"), default="none", help="HDF5 filter (none)")
+    group.add_argument("--forget-sentences", action="store_true", help='leave out "sentence_to_index"')
+    group.add_argument(
+        "--use-sentence-keys", action="store_true", help="name the datasets by their sentences, which must differ"
+    )
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("running")
+    group.add_argument("--resume", action="store_true", help="go on with an unfinished run, if there is one")
+    group.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it is there, finished or not")
+    group.add_argument(
+        "--checkpoint", type=float, default=30.0, metavar="SECONDS", help="time between checkpoints (30)"
+    )
+    group.add_argument(
+        "--file-friendly-logging", action="store_true", help="progress as plain lines even on a terminal"
+    )
+
+
+def _add_ignored(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("taken because allennlp elmo has them, without effect here")
+    group.add_argument("--vocab-path", metavar="PATH", help="it never had one there either")
+    group.add_argument("--cuda-device", type=int, metavar="N", help="everything runs on the CPU")
+    group.add_argument("--include-package", action="append", metavar="NAME", help="there are no plugins")
+
+
+def _layers(text: str) -> str | int:
+    return int(text) if text.lstrip("-").isdecimal() else text
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Embed the file."""
-    sentences = list(read_sentences(arguments.input))
-    check_no_blank_lines(sentences, "standard input" if arguments.input == "-" else arguments.input)
-    elmo = load(arguments.model, options=arguments.options_file)
-    # With carried state the cut into batches is part of the result, so a window must hold whole batches.
-    window = max(1, WINDOW // max(1, arguments.batch_size)) * max(1, arguments.batch_size)
-    with VectorFile(arguments.output, overwrite=arguments.overwrite) as output:
-        for some in batches(sentences, window):
-            vectors = elmo.embed(some, layers=arguments.layers, state=arguments.state, batch_size=arguments.batch_size)
-            for tokens, array in zip(some, vectors, strict=True):
-                output.write(tokens, array)
-    n_tokens = sum(map(len, sentences))
-    print(f"{arguments.output}: {len(sentences)} sentences, {n_tokens} tokens, {elmo.vector_size} features a layer")
+    """Embed the files."""
+    with Signals() as signals:
+        job: FileEmbedding | None = None
+        try:
+            job = _job(arguments)
+            job.check_output(resume=arguments.resume, overwrite=arguments.overwrite)
+            size = job.inputs.measure()
+            if size is not None:
+                _announce(job, size)
+            with progress(size, plain=arguments.file_friendly_logging) as show:
+                report = job.run(
+                    resume=arguments.resume,
+                    overwrite=arguments.overwrite,
+                    checkpoint_seconds=arguments.checkpoint,
+                    progress=show,
+                    uninterrupted=signals.held,
+                )
+        except ElmoError as error:
+            print(f"numpy-elmo: error: {error}{_kept(job)}", file=sys.stderr)
+            return 2
+        except Interrupted as interrupted:
+            print(f"numpy-elmo: {interrupted.signal.name}: stopped{_kept(job)}", file=sys.stderr)
+            return 128 + interrupted.signal
+    _summarise(job, report)
     return 0
+
+
+def _job(arguments: argparse.Namespace) -> FileEmbedding:
+    source = arguments.model
+    if arguments.weight_file is not None:
+        if arguments.model != "tiny":
+            raise InputError("--model and --weight-file name the same thing; give one of them")
+        source = arguments.weight_file
+    for path in (source, arguments.options_file):
+        if path is not None and path.startswith(("http://", "https://")):
+            raise InputError(f"{path} is not fetched; get the model with 'numpy-elmo download', or give a file")
+    if arguments.input.count(STDIN) > 1:
+        raise InputError("standard input can be read once; give - one time")
+    if not arguments.checkpoint >= 0:
+        raise InputError(f"--checkpoint must not be negative, and is {arguments.checkpoint}")
+    output = Path(arguments.output)
+    if len(arguments.input) > 1 and output.is_file() and not h5py.is_hdf5(output):
+        raise InputError(
+            f"{output}, the last of the files, is to be written, and is no HDF5 file; was OUTPUT forgotten?"
+        )
+    inputs = CorpusInputs(tuple(arguments.input), arguments.format, arguments.blank_lines, arguments.encoding_errors)
+    options = EmbedOptions(
+        layers=arguments.layers,
+        state=arguments.state,
+        batch_size=arguments.batch_size,
+        pool=arguments.pool,
+        dtype=arguments.dtype,
+        compression=arguments.compression,
+        sentence_keys=arguments.use_sentence_keys,
+        sentence_map=not arguments.forget_sentences and not arguments.use_sentence_keys,
+    )
+    elmo = load(source, options=arguments.options_file)
+    return FileEmbedding(
+        inputs, arguments.output, elmo, model_digest(find_model(source, arguments.options_file)), options
+    )
+
+
+def _announce(job: FileEmbedding, size: CorpusSize) -> None:
+    free = job.check_space(size)
+    if (needed := job.needed(size)) >= LARGE:
+        print(
+            f"{size.n_sentences:,} sentences, {size.n_tokens:,} tokens: {job.output} will have up to {human(needed)}, "
+            f"{human(free)} are free",
+            file=sys.stderr,
+        )
+
+
+def _kept(job: FileEmbedding | None) -> str:
+    if job is None or not job.n_kept:
+        return "; nothing was written"
+    return f"; {job.n_kept:,} sentences are kept, the same command with --resume goes on after them"
+
+
+def _summarise(job: FileEmbedding, report: CorpusReport) -> None:
+    print(f"{job.output}: {report.n_sentences} sentences, {report.n_tokens} tokens, {job.n_features} features a layer")
+    if report.first_cut is not None:
+        sentence, place = report.first_cut
+        print(
+            f"{report.n_cut_tokens} tokens were longer than the model reads and were cut; the first one is token "
+            f"{place} of sentence {sentence}"
+        )

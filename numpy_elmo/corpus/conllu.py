@@ -6,14 +6,14 @@ import os
 import re
 from collections.abc import Iterator
 
-from numpy_elmo.corpus.text import read_lines
+from numpy_elmo.corpus.text import EncodingErrors, read_lines
 from numpy_elmo.errors import InputError
 
 _WORD = re.compile(r"[1-9][0-9]*")
 _NO_WORD = re.compile(r"[0-9]+[-.][0-9]+")  # 3-4 is a multiword token, 3.1 an empty node
 
 
-def read_conllu(path: str | os.PathLike[str]) -> Iterator[list[str]]:
+def read_conllu(path: str | os.PathLike[str], *, encoding_errors: EncodingErrors = "strict") -> Iterator[list[str]]:
     """Read the words of a CoNLL-U file, so that vectors line up with its annotated rows.
 
     Rows of words are kept.  Multiword tokens (``3-4``, whose words have rows of their own), empty nodes (``3.1``) and
@@ -22,7 +22,9 @@ def read_conllu(path: str | os.PathLike[str]) -> Iterator[list[str]]:
     Parameters
     ----------
     path : str or path
-        The file in UTF-8, or ``-`` for standard input.
+        The file in UTF-8, gzipped or not, or ``-`` for standard input.
+    encoding_errors : {"strict", "replace"}
+        What to do with bytes that are not UTF-8: refuse the file, or read U+FFFD in their place.
 
     Yields
     ------
@@ -41,7 +43,7 @@ def read_conllu(path: str | os.PathLike[str]) -> Iterator[list[str]]:
     """
     name = os.fspath(path)
     words: list[str] = []
-    for number, line in read_lines(name):
+    for number, line in read_lines(name, encoding_errors=encoding_errors):
         row = line.rstrip("\r\n")
         if not row.strip():
             if words:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,9 @@ from types import TracebackType
 
 import h5py
 
+from numpy_elmo.corpus.layout import SentenceDatasets, write_sentence_map
 from numpy_elmo.errors import OutputError
 from numpy_elmo.layers.arrays import Array
-
-SENTENCE_MAP = "sentence_to_index"
 
 
 class VectorFile:
@@ -49,6 +47,7 @@ class VectorFile:
         self._partial = self.path.with_name(self.path.name + ".part")
         with self._errors():
             self._file = h5py.File(self._partial, "w")
+        self._layout = SentenceDatasets(self._file)
 
     def __enter__(self) -> VectorFile:
         return self
@@ -66,7 +65,7 @@ class VectorFile:
         key = str(self._n_sentences)
         sentence = " ".join(tokens)
         with self._errors():
-            self._file.create_dataset(key, data=vectors, dtype="float32")
+            self._layout.write(self._n_sentences, sentence, vectors)
         self._index[sentence] = key
         self._n_sentences += 1
 
@@ -76,8 +75,7 @@ class VectorFile:
         try:
             if kind is None:
                 with self._errors():
-                    text = h5py.string_dtype(encoding="utf-8")
-                    self._file.create_dataset(SENTENCE_MAP, (1,), dtype=text, data=json.dumps(self._index))
+                    write_sentence_map(self._file, self._index)
                     self._file.close()
                     self._partial.replace(self.path)
         finally:

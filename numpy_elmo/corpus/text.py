@@ -1,16 +1,23 @@
-"""Reading tokenised text: one sentence a line, tokens separated by white space, UTF-8."""
+"""Reading tokenised text: one sentence a line, tokens separated by white space, UTF-8, gzipped or not."""
 
 from __future__ import annotations
 
+import gzip
+import io
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Literal, TypeAlias, cast
 
 from numpy_elmo.errors import InputError
 
+EncodingErrors: TypeAlias = Literal["strict", "replace"]
 
-def read_sentences(path: str) -> Iterator[list[str]]:
+GZIP = b"\x1f\x8b"
+
+
+def read_sentences(path: str, *, encoding_errors: EncodingErrors = "strict") -> Iterator[list[str]]:
     """Read a file of tokenised sentences.
 
     Lines end at a line feed, and a carriage return before it counts as white space.  Any Unicode white space separates
@@ -19,7 +26,9 @@ def read_sentences(path: str) -> Iterator[list[str]]:
     Parameters
     ----------
     path : str
-        The file, or ``-`` for standard input.
+        The file, or ``-`` for standard input.  What begins as gzip does is unpacked.
+    encoding_errors : {"strict", "replace"}
+        What to do with bytes that are not UTF-8: refuse the file, or read U+FFFD in their place.
 
     Yields
     ------
@@ -31,11 +40,11 @@ def read_sentences(path: str) -> Iterator[list[str]]:
     InputError
         If the file cannot be read or is not UTF-8; the message names the line.
     """
-    for _, line in read_lines(path):
+    for _, line in read_lines(path, encoding_errors=encoding_errors):
         yield line.split()
 
 
-def read_lines(path: str) -> Iterator[tuple[int, str]]:
+def read_lines(path: str, *, encoding_errors: EncodingErrors = "strict") -> Iterator[tuple[int, str]]:
     """Read the lines of a UTF-8 file, with their numbers from 1 and the ends that they have.
 
     Lines end at a line feed alone.  A byte order mark is skipped.
@@ -43,7 +52,9 @@ def read_lines(path: str) -> Iterator[tuple[int, str]]:
     Parameters
     ----------
     path : str
-        The file, or ``-`` for standard input.
+        The file, or ``-`` for standard input.  What begins as gzip does is unpacked.
+    encoding_errors : {"strict", "replace"}
+        What to do with bytes that are not UTF-8: refuse the file, or read U+FFFD in their place.
 
     Yields
     ------
@@ -58,14 +69,17 @@ def read_lines(path: str) -> Iterator[tuple[int, str]]:
     name = "standard input" if path == "-" else path
     with _open_binary(path) as file:
         try:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(_unpacked(file), 1):
                 try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8", encoding_errors)
                 except UnicodeDecodeError as error:
                     raise InputError(
-                        f"{name}, line {number}, byte {error.start + 1}: not UTF-8 ({error.reason}); convert the file"
+                        f"{name}, line {number}, byte {error.start + 1}: not UTF-8 ({error.reason}); convert the file, "
+                        "or read it with encoding_errors='replace' (--encoding-errors replace)"
                     ) from error
                 yield number, text
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise InputError(f"{name} is a damaged gzip file ({error}); pack it again") from error
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror}") from error
 
@@ -85,17 +99,6 @@ def _open_binary(path: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-def check_no_blank_lines(sentences: list[list[str]], name: str) -> None:
-    """Refuse text with blank lines, whose vectors would be empty datasets that readers stumble over.
-
-    Raises
-    ------
-    InputError
-        Naming the lines.
-    """
-    blank = [number for number, sentence in enumerate(sentences, 1) if not sentence]
-    if blank:
-        shown = ", ".join(map(str, blank[:10])) + (", ..." if len(blank) > 10 else "")
-        raise InputError(
-            f"{name} has {len(blank)} blank line(s): {shown}; remove them, one sentence a line is expected"
-        )
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    reader = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", file))
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=reader)) if reader.peek(len(GZIP)).startswith(GZIP) else reader
