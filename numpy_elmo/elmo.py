@@ -355,6 +355,14 @@ class Elmo:
         [types] = check_sentences([vocabulary])
         self._forward.keep(types)
 
+    def forget_types(self) -> None:
+        """Forget the types used last, so that nothing of what comes depends on what was embedded before.
+
+        Whether a type is encoded alone or with others shows in the last bit of its vector, because products of another
+        shape add up in another order.  Types given to `precompute` stay.
+        """
+        self._forward.forget()
+
     def trace(self, tokens: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
         """Return every intermediate array of the forward pass of one sentence.
 

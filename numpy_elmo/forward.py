@@ -72,6 +72,10 @@ class ForwardPass:
         """Encode some types once and for all."""
         self._encoder.keep(vocabulary, self._directions)
 
+    def forget(self) -> None:
+        """Forget all types but those that are kept."""
+        self._encoder.forget()
+
     def start_from(self, before: BilmState) -> Start:
         """Return the start of sentences that all begin from `before`, one row."""
         _, (forward, _) = self._run([SENTENCE_START], [1], before)

@@ -75,6 +75,11 @@ class TokenCache:
             with self._lock:
                 self._kept |= zip(new, vectors, strict=True)
 
+    def forget(self) -> None:
+        """Forget all types but those that are kept."""
+        with self._lock:
+            self._recent.clear()
+
     def __len__(self) -> int:
         """Return the number of types whose vectors are there."""
         with self._lock:

@@ -18,8 +18,9 @@ from numpy_elmo.tracing import part
 
 Ids: TypeAlias = npt.NDArray[np.intp]
 
-# Tokens encoded at a time.  It bounds memory: at the published size the widest bank gives up to 200 kB a token.
-CHUNK_TOKENS = 128
+# Tokens encoded at a time.  It bounds memory: at the published size the widest bank gives up to 200 kB a token.  And it
+# is enough to keep a processor busy, so that several chunks can be shared by threads.
+CHUNK_TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,7 @@ class TokenEncoder:
         # All windows that hold nothing but padding give the same value, so the maximum over a token's positions needs
         # one of them: characters beyond the longest token plus one window change nothing.
         widest = max(bank.W.shape[0] for bank in self.char_cnn.convolutions)
-        n_chunk = min(CHUNK_TOKENS, -(-len(order) // workers.n))
-        chunks = [order[i : i + n_chunk] for i in range(0, len(order), n_chunk)]
+        chunks = [order[i : i + CHUNK_TOKENS] for i in range(0, len(order), CHUNK_TOKENS)]
         encoded = workers.map(lambda chunk: self.apply(ids[chunk, : n_characters[chunk[-1]] + widest]), chunks)
         return np.concatenate(encoded)[np.argsort(order)]  # [n_types, P]
 

@@ -295,6 +295,8 @@ class FileEmbedding:
         progress(self.report)
         last_checkpoint = time.monotonic()
         for window in self._windows(sentences):
+            # Or else a resumed run, which does not know the types of the windows before, would differ in the last bit.
+            self._elmo.forget_types()
             vectors = self._elmo.embed(
                 [sentence.tokens for sentence in window],
                 layers=options.layers,
