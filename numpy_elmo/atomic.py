@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import h5py
+
 from numpy_elmo.errors import ElmoError, OutputError
 
 
@@ -69,3 +71,25 @@ def output_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except (OSError, RuntimeError) as error:
         raise OutputError(f"{path} cannot be written: {error}; check the folder and the free space") from error
+
+
+@contextmanager
+def new_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """Open an HDF5 file that appears under its name when it is complete, in place of what was there.
+
+    Parameters
+    ----------
+    path : str or path
+        The file to make.
+
+    Yields
+    ------
+    h5py.File
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    with new_file(path, overwrite=True) as partial, output_errors(path), h5py.File(partial, "w") as file:
+        yield file

@@ -39,18 +39,15 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypedDict
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.atomic import new_file, output_errors
-from numpy_elmo.batching import batches, pack
-from numpy_elmo.bilm import Bilm, BilmState
+from numpy_elmo.atomic import new_hdf5
+from numpy_elmo.batching import batches
 from numpy_elmo.characters import (
     BEGIN_SENTENCE,
     BEGIN_WORD,
@@ -65,8 +62,16 @@ from numpy_elmo.characters import (
 from numpy_elmo.corpus.text import read_sentences
 from numpy_elmo.elmo import check_sentences, load
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
+from numpy_elmo.interfaces.id_batches import (
+    CarriedBilm,
+    Int64s,
+    as_integers,
+    check_range,
+    pad_ids,
+    present_tokens,
+    without_boundaries,
+)
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.layers.lstm import LstmState
 from numpy_elmo.layers.scalar_mix import ScalarMix
 from numpy_elmo.options import decode_lstm_options
 from numpy_elmo.source import open_hdf5
@@ -88,7 +93,6 @@ __all__ = [
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 Int32s: TypeAlias = npt.NDArray[np.int32]
-Int64s: TypeAlias = npt.NDArray[np.int64]
 
 # bilm-tf passes over this line of a vocabulary.
 _END_MARK = "!!!MAXTERMID"
@@ -355,7 +359,7 @@ class Batcher:
         InputError
             If there is no sentence.
         """
-        return _padded([self._lm_vocab.encode_chars(tokens, split=False) for tokens in check_sentences(sentences)])
+        return pad_ids([self._lm_vocab.encode_chars(tokens, split=False) for tokens in check_sentences(sentences)])
 
 
 class TokenBatcher:
@@ -402,7 +406,7 @@ class TokenBatcher:
         InputError
             If there is no sentence, or a token is unknown and the vocabulary has no ``<UNK>``.
         """
-        return _padded([self._lm_vocab.encode(tokens, split=False) for tokens in check_sentences(sentences)])
+        return pad_ids([self._lm_vocab.encode(tokens, split=False) for tokens in check_sentences(sentences)])
 
 
 class _IdEncoder(Protocol):
@@ -462,25 +466,24 @@ class BidirectionalLanguageModel:
             raise InputError(f"max_batch_size must be a positive integer, not {max_batch_size!r}")
         self._max_batch_size = max_batch_size
         self._encoder: _IdEncoder
-        self._bilm: Bilm
         self._max_characters: int | None = None
         if use_character_inputs:
             elmo = load(weight_file, options=options_file)
-            self._encoder, self._bilm = elmo.encoder, elmo.bilm
+            self._encoder, bilm = elmo.encoder, elmo.bilm
             self._n_ids, self._max_characters = N_CHARACTERS, elmo.encoder.max_characters
         else:
             lstm = decode_lstm_options(_read_bytes(options_file, "options"), str(options_file))
             with open_hdf5(Path(weight_file)) as file:
-                self._bilm = read_bilm(file, lstm, "float32", str(weight_file))
+                bilm = read_bilm(file, lstm, "float32", str(weight_file))
             table_file = weight_file if embedding_weight_file is None else embedding_weight_file
             with open_hdf5(Path(table_file)) as file:
                 lookup = read_token_table(file, lstm, "float32", str(table_file))
             self._encoder, self._n_ids = lookup, len(lookup.table)
-        self._states = self._bilm.zero_state(max_batch_size)
+        self._bilm = CarriedBilm(bilm)
 
     def reset_states(self) -> None:
         """Start from zeros again, as ``sess.run(tf.global_variables_initializer())`` did."""
-        self._states = self._bilm.zero_state(self._max_batch_size)
+        self._bilm.reset()
 
     def another_input(self) -> BidirectionalLanguageModel:
         """Return this model with a state of its own, beginning with zeros, as a second placeholder had one.
@@ -501,7 +504,7 @@ class BidirectionalLanguageModel:
             It shares the weights with this one.
         """
         other = copy.copy(self)
-        other.reset_states()
+        other._bilm = self._bilm.fresh()
         return other
 
     def __call__(self, ids: npt.ArrayLike) -> BilmOps:
@@ -526,29 +529,21 @@ class BidirectionalLanguageModel:
             them, or there are too many sentences.
         """
         checked, present = self._check(ids)
-        n, width = present.shape
-        lengths = present.sum(axis=1)
         tokens = self._encoder.encode_ids(checked[present] - 1)  # [N, P], sentence after sentence
-        before = _rows(self._states, n)
-        layers, after = self._bilm(tokens, pack(lengths.tolist()), before)  # [L + 1, N, 2 P]
-        _assign(before, after)
-        token_embeddings = np.zeros((n, width, tokens.shape[1]), tokens.dtype)
+        token_embeddings = np.zeros((*present.shape, tokens.shape[1]), tokens.dtype)
         token_embeddings[present] = tokens
-        lm_embeddings = np.zeros((n, len(layers), width - 2, layers.shape[2]), layers.dtype)
-        for row, sentence in zip(lm_embeddings, np.split(layers, np.cumsum(lengths)[:-1], axis=1), strict=True):
-            row[:, : sentence.shape[1] - 2] = sentence[:, 1:-1]
+        mask = present[:, 2:]
+        layers = without_boundaries(self._bilm(tokens, present), mask)  # [L + 1, n, T, 2 P]
         return {
-            "lm_embeddings": lm_embeddings,
-            "lengths": (lengths - 2).astype(np.int32),
+            "lm_embeddings": np.moveaxis(layers, 0, 1),
+            "lengths": mask.sum(axis=1, dtype=np.int32),
             "token_embeddings": token_embeddings,
-            "mask": present[:, 2:],
+            "mask": mask,
         }
 
     def _check(self, ids: npt.ArrayLike) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         """Return the ids and which tokens are there, (n, T + 2), or say what is wrong with them."""
-        array = np.asarray(ids)
-        if array.dtype.kind not in "iu":
-            raise InputTypeError(f"ids must be integers, not {array.dtype}; make them with batch_sentences")
+        array = as_integers(ids, "batch_sentences")
         of_characters = self._max_characters is not None
         expected = f"(n, T + 2, {self._max_characters})" if of_characters else "(n, T + 2)"
         if array.ndim != 2 + of_characters or (of_characters and array.shape[2] != self._max_characters):
@@ -561,19 +556,11 @@ class BidirectionalLanguageModel:
                 f"a call takes 1 to {self._max_batch_size} sentences, not {len(array)}; cut the batch, or raise "
                 "max_batch_size"
             )
-        if array.size and (array.min() < 0 or array.max() > self._n_ids):
-            raise InputError(
-                f"ids must lie in 0..{self._n_ids}, these are in {array.min()}..{array.max()}; were they made with "
-                "another vocabulary?"
-            )
-        present: npt.NDArray[np.bool_] = np.any(array, axis=2) if of_characters else array > 0
-        if of_characters and not array[present].all():
-            raise InputError("0 stands for a token that is not there; inside a token, pad with 261 as Batcher does")
-        if (present[:, 1:] > present[:, :-1]).any():
-            raise InputError("a sentence has padding (0) before or between its tokens; padding goes to its end")
+        check_range(array, self._n_ids)
+        present = present_tokens(array, of_characters=of_characters)
         if array.shape[1] < 2 or not present[:, 1].all():
             raise InputError("a sentence has fewer than two tokens; the boundaries <S> and </S> belong to the ids")
-        return array.astype(np.intp), present
+        return array, present
 
 
 def weight_layers(
@@ -666,7 +653,7 @@ def dump_token_embeddings(
     """
     vocabulary = Vocabulary(vocab_file)
     elmo = load(weight_file, options=options_file)
-    with _new_file(Path(outfile)) as file:
+    with new_hdf5(outfile) as file:
         table = file.create_dataset(TOKEN_TABLE, (vocabulary.size, elmo.vector_size // 2), dtype="float32")
         for lines in batches(range(vocabulary.size), _WORDS_AT_A_TIME):
             table[lines[0] : lines[-1] + 1] = elmo.encoder([vocabulary.id_to_word(line) for line in lines])
@@ -704,7 +691,7 @@ def dump_bilm_embeddings(
     """
     Vocabulary(vocab_file)
     elmo = load(weight_file, options=options_file)
-    with _new_file(Path(outfile)) as file:
+    with new_hdf5(outfile) as file:
         for line, tokens in enumerate(read_sentences(os.fspath(dataset_file))):
             [vectors] = elmo.embed([tokens], state="carry", batch_size=1)
             file.create_dataset(str(line), data=vectors, dtype="float32")
@@ -717,28 +704,6 @@ def _bounded(sentence: str | Sequence[str], reverse: bool, split: bool) -> list[
         raise InputTypeError("with split=False the sentence is a list of tokens; give split=True for a string")
     words = sentence.split() if isinstance(sentence, str) else list(sentence)
     return [SENTENCE_END, *words, SENTENCE_START] if reverse else [SENTENCE_START, *words, SENTENCE_END]
-
-
-def _padded(sentences: Sequence[Int32s]) -> Int64s:
-    """Stack the ids of sentences, 1 added and 0 beyond their ends."""
-    if not sentences:
-        raise InputError("there is no sentence to make a batch of; give at least one")
-    ids = np.zeros((len(sentences), max(map(len, sentences)), *sentences[0].shape[1:]), dtype=np.int64)
-    for row, sentence in zip(ids, sentences, strict=True):
-        row[: len(sentence)] = sentence + 1
-    return ids
-
-
-def _rows(state: BilmState, n: int) -> BilmState:
-    """Return the states of the first n sentences, as views."""
-    forward, backward = (tuple(LstmState(layer.h[:n], layer.c[:n]) for layer in stack) for stack in state)
-    return forward, backward
-
-
-def _assign(place: BilmState, values: BilmState) -> None:
-    for stacks in zip(place, values, strict=True):
-        for old, new in zip(*stacks, strict=True):
-            old.h[...], old.c[...] = new
 
 
 def _read_bytes(path: PathLike, what: str) -> bytes:
@@ -756,10 +721,3 @@ def _read_text(path: PathLike, what: str) -> str:
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 ({error.reason}); give the {what} as text") from error
     return text.replace("\r\n", "\n")
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file that appears under its name when it is complete, in place of what was there."""
-    with new_file(path, overwrite=True) as partial, output_errors(path), h5py.File(partial, "w") as file:
-        yield file
