@@ -1,0 +1,617 @@
+"""The interface of AllenNLP's ELMo, NumPy in and NumPy out.
+
+AllenNLP::
+
+    from allennlp.commands.elmo import ElmoEmbedder
+    from allennlp.modules.elmo import Elmo, batch_to_ids
+
+    embedder = ElmoEmbedder(options_file, weight_file)
+    vectors = embedder.embed_sentence(["I", "ate", "an", "apple", "for", "breakfast"])
+
+    elmo = Elmo(options_file, weight_file, 2, dropout=0)
+    embeddings = elmo(batch_to_ids([["First", "sentence", "."], ["Another", "."]]))
+
+Here the import is another and the rest is the same::
+
+    from numpy_elmo.interfaces.allennlp import Elmo, ElmoEmbedder, batch_to_ids
+
+Programs that cannot be changed find it under the old name.  Flair, which says ``import allennlp.commands.elmo``, needs
+one line before it makes its ``ELMoEmbeddings``::
+
+    import sys
+    from types import SimpleNamespace
+
+    from numpy_elmo.interfaces import allennlp as elmo
+
+    sys.modules |= {"allennlp.commands.elmo": elmo, "allennlp": SimpleNamespace(commands=SimpleNamespace(elmo=elmo))}
+
+As there, the LSTM states go on from call to call: sentence k of a call goes on from sentence k of the call before, and
+sentences that a smaller call does not have keep their states.  ``reset_states`` starts from zeros again.
+
+What is different:
+
+* Nothing is fetched.  The address of a published model's file stands for that file if the model was downloaded before
+  (``numpy-elmo download original``).
+* Arrays are NumPy's.  Masks are boolean, as in AllenNLP 1 and 2; in 0.9 they were integers.
+* This is inference: `Elmo` applies no dropout.  There, a new `Elmo` does, until ``eval()`` is called.  The weights do
+  not change, so ``requires_grad=True`` is an error.
+* A string where a list of tokens belongs is an error.  There, every character becomes a token.
+* A sentence without tokens has no vectors, ``(L + 1, 0, 2 P)`` float32.  There, it is ``(3, 0, 1024)`` float64 whatever
+  the model.
+* A file that `ElmoEmbedder.embed_file` cannot complete is not left behind.
+* `batch_to_ids` gives 50 characters a token whatever the model, as there; `ElmoEmbedder` as many as the model's options
+  say, as bilm-tf does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Literal, TypeAlias, TypedDict
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from numpy_elmo import models
+from numpy_elmo.atomic import new_hdf5
+from numpy_elmo.batching import batches
+from numpy_elmo.characters import N_CHARACTERS, SENTENCE_END, SENTENCE_START, character_ids
+from numpy_elmo.corpus.hdf5 import SENTENCE_MAP
+from numpy_elmo.corpus.text import check_no_blank_lines
+from numpy_elmo.elmo import check_sentences
+from numpy_elmo.elmo import load as load_model
+from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
+from numpy_elmo.interfaces.id_batches import (
+    CarriedBilm,
+    Int64s,
+    Mask,
+    as_integers,
+    check_range,
+    pad_ids,
+    present_tokens,
+    without_boundaries,
+)
+from numpy_elmo.layers import scalar_mix
+from numpy_elmo.layers.arrays import Array
+
+__all__ = [
+    "DEFAULT_OPTIONS_FILE",
+    "DEFAULT_WEIGHT_FILE",
+    "Elmo",
+    "ElmoEmbedder",
+    "ElmoOutput",
+    "ScalarMix",
+    "batch_to_ids",
+]
+
+PathLike: TypeAlias = "str | os.PathLike[str]"
+
+_ORIGINAL = (
+    "https://allennlp.s3.amazonaws.com/models/elmo/2x4096_512_2048cnn_2xhighway/elmo_2x4096_512_2048cnn_2xhighway_"
+)
+DEFAULT_OPTIONS_FILE = f"{_ORIGINAL}options.json"
+DEFAULT_WEIGHT_FILE = f"{_ORIGINAL}weights.hdf5"
+
+# Of the ids of `batch_to_ids`, as of the published models.
+_MAX_CHARACTERS = 50
+
+
+class ElmoOutput(TypedDict):
+    """What `Elmo` returns; T is the width of the ids, or T + 2 with boundaries.
+
+    Attributes
+    ----------
+    elmo_representations : list of ndarray of float32, shape (B, T, 2 P)
+        A mix of the layers each.
+    mask : ndarray of bool, shape (B, T)
+        True at tokens, False at padding.
+    """
+
+    elmo_representations: list[Array]
+    mask: Mask
+
+
+def batch_to_ids(batch: Iterable[Iterable[str]]) -> Int64s:
+    """Return the character ids of some sentences.
+
+    AllenNLP::
+
+        character_ids = batch_to_ids([["First", "sentence", "."], ["Another", "."]])
+
+    Here: the same.
+
+    Parameters
+    ----------
+    batch : iterable of token lists
+        At least one sentence.
+
+    Returns
+    -------
+    ndarray of int64, shape (B, longest, 50)
+        Ids in 1..261, without the boundaries; tokens beyond a sentence's end are all 0.
+
+    Raises
+    ------
+    InputTypeError
+        If a sentence is a string instead of a list of tokens, or a token is not a string.
+    InputError
+        If there is no sentence.
+    """
+    return pad_ids([character_ids(tokens, _MAX_CHARACTERS) for tokens in check_sentences(batch)])
+
+
+class ScalarMix:
+    """Weighted sum of layers, whose weights a softmax makes of scalars.
+
+    AllenNLP::
+
+        mix = ScalarMix(3, do_layer_norm=True, initial_scalar_parameters=[0.2, -0.1, 0.4])
+        vectors = mix(layers, mask)
+
+    Here: the same.  A trained mix is one whose two attributes were set.
+
+    Parameters
+    ----------
+    mixture_size : int
+        Number of layers.
+    do_layer_norm : bool
+        Whether every layer is brought to mean 0 and variance 1 first.  Both are taken over all tokens of the batch, so
+        a sentence's vectors depend on its neighbours.
+    initial_scalar_parameters : sequence of float, optional
+        The scalars before the softmax; zeros by default.
+    trainable : bool
+        There, whether training changes them; not used here.
+
+    Attributes
+    ----------
+    scalar_parameters : ndarray of float64, shape (mixture_size,)
+        The scalars before the softmax; ``scalar_parameters.0`` and so on of a checkpoint.
+    gamma : float
+        Scale of the sum, at first 1; ``gamma`` of a checkpoint.
+
+    Raises
+    ------
+    InputError
+        If the number of scalars is not `mixture_size`, or one is not finite.
+    """
+
+    def __init__(
+        self,
+        mixture_size: int,
+        do_layer_norm: bool = False,
+        initial_scalar_parameters: Sequence[float] | None = None,
+        trainable: bool = True,
+    ) -> None:
+        scalars = [0.0] * mixture_size if initial_scalar_parameters is None else list(initial_scalar_parameters)
+        if len(scalars) != mixture_size:
+            raise InputError(f"{mixture_size} layers need {mixture_size} scalars to be mixed, not {len(scalars)}")
+        self.scalar_parameters: Array = scalar_mix.ScalarMix(scalars).weights.copy()
+        self.gamma = 1.0
+        self._layer_norm = do_layer_norm
+
+    def __call__(self, tensors: Sequence[Array] | Array, mask: npt.ArrayLike | None = None) -> Array:
+        """Return the mix of some layers.
+
+        Parameters
+        ----------
+        tensors : sequence of ndarray, shape (..., 2 P) each
+            The layers.
+        mask : array of bool or int, shape (...), optional
+            Where true tokens stand; the layer norm counts these alone.  All, if not given; there, it must be.
+
+        Returns
+        -------
+        ndarray, shape (..., 2 P)
+
+        Raises
+        ------
+        InputError
+            If the number of layers is not that of the scalars, or the mask has another shape.
+        """
+        layers = np.stack(list(tensors))
+        where = None if mask is None else np.asarray(mask).astype(bool)
+        if where is not None and where.shape != layers.shape[1:-1]:
+            raise InputError(f"the mask must have the shape {layers.shape[1:-1]}, not {where.shape}")
+        return scalar_mix.ScalarMix(self.scalar_parameters, self.gamma, layer_norm=self._layer_norm)(layers, where)
+
+
+class Elmo:
+    """The model with mixes of its layers on top.  A call takes character ids and returns vectors.
+
+    AllenNLP::
+
+        elmo = Elmo(options_file, weight_file, 2, dropout=0)
+        embeddings = elmo(batch_to_ids(sentences))["elmo_representations"]
+
+    Here: the same.
+
+    Parameters
+    ----------
+    options_file, weight_file : str or path
+        The model's files, or their addresses if the model was downloaded before.
+    num_output_representations : int
+        Number of mixes.
+    requires_grad : bool
+        There, whether training changes the weights; here they do not change.
+    do_layer_norm : bool
+        As for `ScalarMix`.  The boundaries count for mean and variance.
+    dropout : float
+        In 0..1.  There, applied in training; here never.
+    vocab_to_cache : list of str, optional
+        Words whose token vectors are made now, for calls with `word_inputs`.  The first stands for padding.
+    keep_sentence_boundaries : bool
+        Whether to return the vectors of ``<S>`` and ``</S>`` too, first and last.
+    scalar_mix_parameters : sequence of float, optional
+        The L + 1 scalars of every mix, before the softmax; zeros by default.
+
+    Attributes
+    ----------
+    scalar_mix_0, scalar_mix_1, ... : ScalarMix
+        The mixes, as many as `num_output_representations`.
+
+    Raises
+    ------
+    ModelNotFoundError, OptionsError, WeightsError
+        As for `numpy_elmo.load`; ModelNotFoundError also if an address is not that of a downloaded model.
+    InputTypeError
+        If `vocab_to_cache` is a string instead of a list of words.
+    InputError
+        If `num_output_representations` is not positive, `requires_grad` is True, `dropout` is not in 0..1, or the
+        number of scalars is not that of the layers.
+    """
+
+    def __init__(  # noqa: PLR0917 -- AllenNLP's order
+        self,
+        options_file: PathLike,
+        weight_file: PathLike,
+        num_output_representations: int,
+        requires_grad: bool = False,
+        do_layer_norm: bool = False,
+        dropout: float = 0.5,
+        vocab_to_cache: Sequence[str] | None = None,
+        keep_sentence_boundaries: bool = False,
+        scalar_mix_parameters: Sequence[float] | None = None,
+    ) -> None:
+        n_mixes = num_output_representations
+        if isinstance(n_mixes, bool) or not isinstance(n_mixes, int) or n_mixes < 1:
+            raise InputError(f"num_output_representations must be a positive integer, not {n_mixes!r}")
+        if requires_grad:
+            raise InputError("the model's weights do not change here; give requires_grad=False")
+        if not 0 <= dropout <= 1:
+            raise InputError(f"dropout must be in 0..1, not {dropout!r}; give 0, there is none at inference")
+        elmo = load_model(_local(weight_file), options=_local(options_file))
+        self._encoder, self._bilm = elmo.encoder, CarriedBilm(elmo.bilm)
+        self._begin, self._end = elmo.encoder([SENTENCE_START, SENTENCE_END])
+        self._words: Array | None = None
+        if vocab_to_cache is not None:
+            [words] = check_sentences([vocab_to_cache])
+            self._words = elmo.encoder(words) if words else None
+        self._output_dim = elmo.vector_size
+        self._keep_sentence_boundaries = keep_sentence_boundaries
+        self._scalar_mixes = [
+            ScalarMix(elmo.n_layers + 1, do_layer_norm, scalar_mix_parameters) for _ in range(n_mixes)
+        ]
+        for k, mix in enumerate(self._scalar_mixes):
+            setattr(self, f"scalar_mix_{k}", mix)
+
+    def get_output_dim(self) -> int:
+        """Return the length of a token's vector."""
+        return self._output_dim
+
+    def eval(self) -> Elmo:
+        """Return the model, which is always as ``eval()`` leaves it there: without dropout."""
+        return self
+
+    def reset_states(self) -> None:
+        """Start from zeros again."""
+        self._bilm.reset()
+
+    def __call__(self, inputs: npt.ArrayLike, word_inputs: npt.ArrayLike | None = None) -> ElmoOutput:
+        """Return the vectors of some sentences, and move the states on.
+
+        Parameters
+        ----------
+        inputs : array of int, shape (..., T, 50)
+            What `batch_to_ids` made: no boundaries, 0 at padding.  Further axes in front count as one, B.
+        word_inputs : array of int, shape (..., T), optional
+            The same sentences as places in `vocab_to_cache`; 0 is padding.  Their vectors are looked up, and `inputs`
+            is read only if a place lies outside of it, or nothing was cached.
+
+        Returns
+        -------
+        ElmoOutput
+            A dict with ``elmo_representations`` and ``mask``.  Vectors are zero at padding, except with layer norm and
+            boundaries, as there.
+
+        Raises
+        ------
+        InputTypeError
+            If the ids are not integers.
+        InputError
+            If their shape is another, one is out of range, there is no sentence, or padding between tokens.
+        """
+        tokens, present, leading = self._cached(word_inputs) or self._encoded(inputs)
+        if not len(present):
+            raise InputError("there is no sentence in these ids; give at least one")
+        bounded, mask = self._with_boundaries(tokens, present)
+        layers = self._bilm(bounded[mask], mask)  # [L + 1, B, T + 2, 2 P]
+        mixes = [mix(layers, mask) for mix in self._scalar_mixes]  # [B, T + 2, 2 P]
+        if not self._keep_sentence_boundaries:
+            mask = present
+            mixes = [without_boundaries(mix, mask) for mix in mixes]
+        shape = (*leading, mask.shape[1])
+        return {
+            "elmo_representations": [mix.reshape(*shape, self._output_dim) for mix in mixes],
+            "mask": mask.reshape(shape),
+        }
+
+    def _cached(self, word_inputs: npt.ArrayLike | None) -> tuple[Array, Mask, tuple[int, ...]] | None:
+        """Return vectors (N, P), where they stand (B, T), and the axes in front; None if characters are needed."""
+        if self._words is None or word_inputs is None:
+            return None
+        places = as_integers(word_inputs, "the order of vocab_to_cache")
+        if places.ndim < 2:
+            raise InputError(f"word_inputs must have the shape (..., T), two axes at least, not {places.shape}")
+        if places.size and (places.min() < 0 or places.max() >= len(self._words)):
+            return None
+        flat = places.reshape(-1, places.shape[-1])
+        present = present_tokens(flat, of_characters=False)
+        return self._words[flat[present]], present, places.shape[:-1]
+
+    def _encoded(self, inputs: npt.ArrayLike) -> tuple[Array, Mask, tuple[int, ...]]:
+        """Return what `_cached` does, from characters."""
+        ids = as_integers(inputs, "batch_to_ids")
+        if ids.ndim < 3 or ids.shape[-1] != _MAX_CHARACTERS:
+            raise InputError(
+                f"ids must have the shape (..., T, {_MAX_CHARACTERS}), not {ids.shape}; make them with batch_to_ids"
+            )
+        check_range(ids, N_CHARACTERS)
+        flat = ids.reshape(int(np.prod(ids.shape[:-2])), *ids.shape[-2:])
+        present = present_tokens(flat, of_characters=True)
+        characters = flat[present] - 1
+        tokens = (
+            self._encoder.encode_ids(characters) if len(characters) else np.empty((0, len(self._begin)), np.float32)
+        )
+        return tokens, present, ids.shape[:-2]
+
+    def _with_boundaries(self, tokens: Array, present: Mask) -> tuple[Array, Mask]:
+        """Return vectors (B, T + 2, P) with ``<S>`` before the first and ``</S>`` after the last token of each row."""
+        mask = np.pad(present, ((0, 0), (2, 0)), constant_values=True)
+        bounded = np.zeros((*mask.shape, len(self._begin)), tokens.dtype)
+        bounded[:, 0] = self._begin
+        bounded[:, 1:-1][present] = tokens
+        bounded[np.arange(len(mask)), mask.sum(axis=1) - 1] = self._end
+        return bounded, mask
+
+
+class ElmoEmbedder:
+    """The model without a mix: the vectors of all layers.
+
+    AllenNLP::
+
+        embedder = ElmoEmbedder(options_file, weight_file, cuda_device=-1)
+        vectors = embedder.embed_sentence(["I", "ate", "an", "apple", "for", "breakfast"])
+
+    Here: the same.
+
+    Parameters
+    ----------
+    options_file, weight_file : str or path
+        The model's files, or their addresses if the model was downloaded before; by default the original model's.
+    cuda_device : int
+        There, the GPU; not used here.
+
+    Raises
+    ------
+    ModelNotFoundError, OptionsError, WeightsError
+        As for `Elmo`.
+    """
+
+    def __init__(
+        self,
+        options_file: PathLike = DEFAULT_OPTIONS_FILE,
+        weight_file: PathLike = DEFAULT_WEIGHT_FILE,
+        cuda_device: int = -1,
+    ) -> None:
+        self._elmo = load_model(_local(weight_file), options=_local(options_file))
+
+    def reset_states(self) -> None:
+        """Start from zeros again."""
+        self._elmo.reset_state()
+
+    def batch_to_embeddings(self, batch: Iterable[Iterable[str]]) -> tuple[Array, Mask]:
+        """Return the vectors of a batch as one array, and move the states on.
+
+        Parameters
+        ----------
+        batch : iterable of token lists
+            B sentences, at least one; all of them run as one batch.
+
+        Returns
+        -------
+        activations : ndarray of float32, shape (B, L + 1, T, 2 P)
+            Vectors of all layers, zero beyond a sentence's end.
+        mask : ndarray of bool, shape (B, T)
+            True at tokens, False at padding.
+
+        Raises
+        ------
+        InputTypeError
+            If a sentence is a string instead of a list of tokens, or a token is not a string.
+        InputError
+            If there is no sentence.
+        """
+        checked = check_sentences(batch)
+        if not checked:
+            raise InputError("there is no sentence in this batch; give at least one")
+        return self._elmo.embed_padded(checked, state="carry")
+
+    def embed_sentence(self, sentence: Iterable[str]) -> Array:
+        """Return the vectors of a sentence, and move the state of row 0 on.
+
+        Parameters
+        ----------
+        sentence : iterable of str
+            Its tokens.
+
+        Returns
+        -------
+        ndarray of float32, shape (L + 1, n_tokens, 2 P)
+
+        Raises
+        ------
+        InputTypeError
+            As for `embed_batch`.
+        """
+        return self.embed_batch([sentence])[0]
+
+    def embed_batch(self, batch: Iterable[Iterable[str]]) -> list[Array]:
+        """Return the vectors of a batch, and move the states on.
+
+        Parameters
+        ----------
+        batch : iterable of token lists
+            The sentences; all of them run as one batch.  One empty sentence alone does not run, as there: the states
+            stay.  Beside others, an empty sentence moves its state on.
+
+        Returns
+        -------
+        list of ndarray of float32, shape (L + 1, n_tokens, 2 P)
+            An array a sentence.
+
+        Raises
+        ------
+        InputTypeError
+            If a sentence is a string instead of a list of tokens, or a token is not a string.
+        """
+        checked = check_sentences(batch)
+        runs = checked != [[]]
+        return self._elmo.embed(checked, state="carry" if runs else "reset", batch_size=max(1, len(checked)))
+
+    def embed_sentences(self, sentences: Iterable[Iterable[str]], batch_size: int = 64) -> Iterator[Array]:
+        """Yield the vectors of some sentences, in order.
+
+        Parameters
+        ----------
+        sentences : iterable of token lists
+            Read when they are needed, a batch at a time.
+        batch_size : int
+            Sentences that run together.
+
+        Yields
+        ------
+        ndarray of float32, shape (L + 1, n_tokens, 2 P)
+
+        Raises
+        ------
+        InputTypeError
+            As for `embed_batch`, when the sentence's turn comes.
+        InputError
+            If `batch_size` is not positive.
+        """
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise InputError(f"batch_size must be a positive integer, not {batch_size!r}")
+        return (vectors for batch in batches(sentences, batch_size) for vectors in self.embed_batch(batch))
+
+    def embed_file(  # noqa: PLR0917 -- AllenNLP's order
+        self,
+        input_file: IO[str],
+        output_file_path: PathLike,
+        output_format: Literal["all", "top", "average"] = "all",
+        batch_size: int = 64,
+        forget_sentences: bool = False,
+        use_sentence_keys: bool = False,
+    ) -> None:
+        """Write the vectors of a text to an HDF5 file.
+
+        AllenNLP::
+
+            with open("sentences.txt", encoding="utf-8") as sentences:
+                embedder.embed_file(sentences, "vectors.hdf5", output_format="average")
+
+        Here: the same.
+
+        Parameters
+        ----------
+        input_file : text file
+            Open; one sentence a line, tokens separated by white space.  It is read whole, and closed when all is done.
+        output_file_path : str or path
+            File to write, in place of what is there: for line k, from 0, the dataset ``"k"``, float32.
+        output_format : {"all", "top", "average"}
+            All layers, (L + 1, n_tokens, 2 P), the last one or their mean, (n_tokens, 2 P).
+        batch_size : int
+            Sentences that run together; the states go on from batch to batch.
+        forget_sentences : bool
+            Whether to leave out the dataset ``sentence_to_index``: one string, a JSON object from sentence to the name
+            of its dataset, of equal sentences the last.
+        use_sentence_keys : bool
+            Name the datasets by their sentences; then there is no such map either.  In HDF5 a ``/`` in a name makes a
+            group.
+
+        Raises
+        ------
+        InputTypeError
+            If the file is not text.
+        InputError
+            If a line is blank, an argument has another value, or a sentence cannot name a dataset or is there twice.
+        OutputError
+            If the file cannot be written.
+        """
+        if output_format not in ("all", "top", "average"):
+            raise InputError(f'output_format must be "all", "top" or "average", not {output_format!r}')
+        sentences = _read_lines(input_file)
+        vectors = self.embed_sentences([sentence.split() for sentence in sentences], batch_size)
+        with new_hdf5(output_file_path) as file:
+            for k, (sentence, layers) in enumerate(zip(sentences, vectors, strict=True)):
+                data = (
+                    layers if output_format == "all" else layers[-1] if output_format == "top" else layers.mean(axis=0)
+                )
+                if use_sentence_keys:
+                    _write_by_sentence(file, sentence, data)
+                else:
+                    file.create_dataset(str(k), data=data, dtype="float32")
+            if not (forget_sentences or use_sentence_keys):
+                index = json.dumps({sentence: str(k) for k, sentence in enumerate(sentences)})
+                file.create_dataset(SENTENCE_MAP, (1,), dtype=h5py.string_dtype(), data=index)
+        input_file.close()
+
+
+def _read_lines(file: IO[str]) -> list[str]:
+    """Return the lines of a text without the white space around them; none may be blank."""
+    name = str(getattr(file, "name", "the text"))
+    try:
+        lines = [line.strip() for line in file]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} cannot be decoded ({error.reason}); open it with its encoding") from error
+    if lines and not isinstance(lines[0], str):
+        raise InputTypeError(f"{name} gives {type(lines[0]).__name__} instead of text; open it with encoding='utf-8'")
+    check_no_blank_lines([line.split() for line in lines], name)
+    return lines
+
+
+def _write_by_sentence(file: h5py.File, sentence: str, data: Array) -> None:
+    if sentence in file:
+        raise InputError(f"{sentence!r} is there twice, or is no name for HDF5; give use_sentence_keys=False")
+    try:
+        file.create_dataset(sentence, data=data, dtype="float32")
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{sentence!r} cannot name a dataset ({error}); give use_sentence_keys=False") from error
+
+
+def _local(file: PathLike) -> Path:
+    """Return where a file is; an address stands for the file of a published model that was downloaded."""
+    address = os.fspath(file)
+    if "://" not in address:
+        return Path(file)
+    for model in models.published().values():
+        for published in model.files:
+            if address in published.addresses:
+                models.find(model.name)  # says how to get what is not there
+                return models.cache_folder() / model.name / published.file_name
+    raise ModelNotFoundError(
+        f"{address} is not the address of a published model's file, and nothing is fetched from here; fetch it and "
+        "give the path of the file"
+    )
