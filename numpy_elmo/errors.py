@@ -42,6 +42,21 @@ class OutputError(ElmoError, OSError):
     """An output file cannot be written."""
 
 
+class PartsFailedError(OutputError):
+    """Some parts of a run on a cluster failed; the others are finished.
+
+    Attributes
+    ----------
+    failed : dict of str to str
+        What failed, by name, and why.
+    """
+
+    def __init__(self, failed: dict[str, str], n_parts: int) -> None:
+        lines = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
+        super().__init__(f"{len(failed)} of {n_parts} failed:{lines}\nThe others are finished; run again for these.")
+        self.failed = failed
+
+
 class DownloadError(ElmoError, OSError):
     """A model could not be fetched, or what came was not the file that was asked for."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -140,6 +141,24 @@ class CorpusInputs:
         if self.format == "auto":
             return os.fspath(path).removesuffix(".gz").endswith(".conllu")
         return self.format == "conllu"
+
+
+@dataclass(frozen=True)
+class CorpusPart(CorpusInputs):
+    """Some of the sentences of a corpus.
+
+    Attributes
+    ----------
+    start, stop : int
+        The first sentence, from 0, and the one after the last.
+    """
+
+    start: int = 0
+    stop: int = 0
+
+    def __iter__(self) -> Iterator[Sentence]:
+        """Read the sentences; those before them are passed over."""
+        return islice(super().__iter__(), self.start, self.stop)
 
 
 _BLANK_REMEDY = "remove them, one sentence a line is expected, or give --blank-lines empty or skip"

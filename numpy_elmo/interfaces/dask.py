@@ -1,0 +1,283 @@
+"""A corpus of many files on many machines, with Dask.
+
+::
+
+    from dask.distributed import Client
+    from numpy_elmo.interfaces.dask import embed_files
+
+    client = Client("scheduler:8786")
+    embed_files("corpus/*.txt.gz", "models/original", "vectors", client=client)
+
+Every file is cut into parts of some thousand sentences, and every part becomes one file of vectors, which appears under
+its name when it is complete.  A worker loads the model once.  The text, the model and the output folder must be where
+all workers find them under the same name.
+
+It needs Dask, and pyarrow for Parquet: the extra ``dask``.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy_elmo.atomic import new_file, output_errors
+from numpy_elmo.batching import batches
+from numpy_elmo.corpus.embed_files import EmbedOptions, FileEmbedding
+from numpy_elmo.corpus.fingerprint import differences, model_digest
+from numpy_elmo.corpus.inputs import CorpusInputs, CorpusPart, CorpusSize
+from numpy_elmo.elmo import Elmo, load
+from numpy_elmo.errors import InputError, MissingExtraError, OutputError, PartsFailedError
+from numpy_elmo.pooling import pool
+from numpy_elmo.source import find_model
+
+try:
+    from dask.distributed import Client, as_completed, get_client
+except ImportError as error:
+    raise MissingExtraError("embed_files needs Dask: pip install 'numpy_elmo[dask]'") from error
+
+__all__ = ["FilesReport", "embed_files"]
+
+FileFormat = Literal["hdf5", "parquet"]
+
+# Parts of a file are named with so many digits.
+_DIGITS = 5
+
+# Sentences whose vectors become one row group of a Parquet file.
+_ROW_GROUP = 1024
+
+_METADATA = b"numpy_elmo"
+
+
+@dataclass
+class FilesReport:
+    """What became of the files.
+
+    Attributes
+    ----------
+    made : list of str
+        Parts that were made, by name, in the order in which they were finished.
+    skipped : list of str
+        Parts that were there already, made with the same model and options.
+    n_sentences : int
+        Sentences of all parts.
+    """
+
+    made: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    n_sentences: int = 0
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a worker is told."""
+
+    name: str
+    inputs: CorpusPart
+    model: str
+    folder: str
+    file_format: FileFormat
+    options: EmbedOptions
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder) / self.name
+
+
+def embed_files(
+    pattern: str,
+    model: str | os.PathLike[str],
+    output_folder: str | os.PathLike[str],
+    *,
+    client: Client | None = None,
+    sentences_per_part: int = 10_000,
+    file_format: FileFormat = "hdf5",
+    options: EmbedOptions | None = None,
+) -> FilesReport:
+    """Embed the sentences of many files.
+
+    A worker that dies costs the part that it was at: the cluster gives it to another one.  Run again after a failure,
+    it makes what is missing: parts that are there already are skipped.
+
+    Parameters
+    ----------
+    pattern : str
+        The files, as for `glob.glob`: one sentence a line, or CoNLL-U, gzipped or not.
+    model : str or path
+        A folder, a zip or a model's name, as for `numpy_elmo.load`.
+    output_folder : str or path
+        Where the parts go; it is made if it is not there.  Part 3 of ``a.txt`` is ``a.txt-00003.hdf5``.
+    client : dask.distributed.Client, optional
+        The cluster; the one that Dask knows of, if not given.
+    sentences_per_part : int
+        Where files are cut.
+    file_format : {"hdf5", "parquet"}
+        HDF5 as ``numpy-elmo embed`` writes it; or Parquet with the columns ``sentence`` and ``vector``, which takes
+        pooled vectors of one layer, or of a mean of them.
+    options : EmbedOptions, optional
+        What to make of each sentence: layers, pooling, precision and so on.
+
+    Returns
+    -------
+    FilesReport
+
+    Raises
+    ------
+    InputError
+        If there are no such files, two of them have the same name, or the options do not fit the format.
+    PartsFailedError
+        If files could not be read or parts not be made, after all the others are finished; it names them.
+    OutputError
+        If the folder cannot be made.
+    """
+    options = options or EmbedOptions()
+    if sentences_per_part < 1:
+        raise InputError(f"sentences_per_part must be positive, not {sentences_per_part}")
+    if file_format == "parquet" and (options.pool == "none" or options.layers == "all"):
+        raise InputError('Parquet holds one vector a sentence: give EmbedOptions(pool="mean", layers="average")')
+    paths = _files(pattern)
+    folder = Path(output_folder).absolute()
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    cluster = client or get_client()
+    failed: dict[str, str] = {}
+    parts: list[_Part] = []
+    sizes = [(cluster.submit(_measure, path, pure=False), path) for path in paths]
+    for future, path in sizes:
+        try:
+            n_sentences = future.result().n_sentences
+        except Exception as error:  # whatever it is, the other files go on, and this one is reported
+            failed[path] = _reason(error)
+            continue
+        for k, start in enumerate(range(0, n_sentences, sentences_per_part)):
+            inputs = CorpusPart((path,), start=start, stop=min(start + sentences_per_part, n_sentences))
+            name = f"{Path(path).name}-{k:0{_DIGITS}}.{file_format}"
+            parts.append(_Part(name, inputs, _everywhere(model), str(folder), file_format, options))
+    report = _run(cluster, parts, failed)
+    if failed:
+        raise PartsFailedError(failed, len(report.made) + len(report.skipped) + len(failed))
+    return report
+
+
+def _files(pattern: str) -> list[str]:
+    paths = [os.fspath(Path(path).absolute()) for path in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 -- any pattern, absolute ones too
+    if not paths:
+        raise InputError(f"there is no file {pattern!r}; give a pattern such as 'corpus/*.txt'")
+    names = Counter(Path(path).name for path in paths)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise InputError(
+            f"several files are called {', '.join(twice)}, and so would their parts; embed them one by one"
+        )
+    return paths
+
+
+def _everywhere(model: str | os.PathLike[str]) -> str:
+    """Return what names the model in every worker: names stay, paths become absolute."""
+    return os.fspath(Path(model).absolute()) if Path(model).exists() else os.fspath(model)
+
+
+def _run(cluster: Client, parts: list[_Part], failed: dict[str, str]) -> FilesReport:
+    report = FilesReport()
+    futures = {cluster.submit(_make, part, pure=False): part for part in parts}
+    for future in as_completed(futures):
+        part = futures[future]
+        try:
+            was_there, n_sentences = future.result()
+        except Exception as error:  # whatever it is, the other parts go on, and this one is reported
+            failed[part.name] = _reason(error)
+            continue
+        (report.skipped if was_there else report.made).append(part.name)
+        report.n_sentences += n_sentences
+        for left in part.path.parent.glob(f"{part.name}.*.part*"):  # by workers that died
+            left.unlink(missing_ok=True)
+    return report
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+# -- in the worker ---------------------------------------------------------------------------------------------------
+
+
+_loading = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _load_once(model: str) -> tuple[Elmo, str]:
+    return load(model), model_digest(find_model(model, None))
+
+
+def _model(model: str) -> tuple[Elmo, str]:
+    with _loading:  # a worker may have several threads
+        return _load_once(model)
+
+
+def _measure(path: str) -> CorpusSize:
+    size = CorpusInputs((path,)).measure()
+    if size is None:
+        raise InputError(f"{path} is no regular file")
+    return size
+
+
+def _make(part: _Part) -> tuple[bool, int]:
+    """Make a part, or see that it is there already; return whether it was, and the number of its sentences."""
+    elmo, digest = _model(part.model)
+    make = _make_parquet if part.file_format == "parquet" else _make_hdf5
+    was_there = part.path.exists()
+    if was_there:
+        make(part, elmo, digest, part.path)
+    else:
+        with new_file(part.path) as scratch:
+            make(part, elmo, digest, scratch)
+    return was_there, part.inputs.stop - part.inputs.start
+
+
+def _make_hdf5(part: _Part, elmo: Elmo, digest: str, path: Path) -> None:
+    # Of a file that is there, it only compares what it was made with.
+    FileEmbedding(part.inputs, str(path), elmo, digest, part.options).run(resume=True)
+
+
+def _make_parquet(part: _Part, elmo: Elmo, digest: str, path: Path) -> None:
+    try:
+        import pyarrow as pa  # noqa: PLC0415 -- an extra
+        import pyarrow.parquet as pq  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError("Parquet needs pyarrow: pip install 'numpy_elmo[dask]'") from error
+    fingerprint = {"model": digest, **asdict(part.options)}
+    if path.exists():
+        found = json.loads((pq.read_schema(path).metadata or {}).get(_METADATA, b"{}"))
+        if other := differences(found, fingerprint):
+            raise OutputError(f"{path} was made with {', '.join(other)}; remove it, or give another folder")
+        return
+    number = pa.float16() if part.options.dtype == "float16" else pa.float32()
+    schema = pa.schema(
+        [("sentence", pa.string()), ("vector", pa.list_(number, elmo.vector_size))],
+        metadata={_METADATA: json.dumps(fingerprint)},
+    )
+    with output_errors(path), pq.ParquetWriter(path, schema) as writer:
+        for rows in batches(_pooled(part, elmo), _ROW_GROUP):
+            sentences, vectors = zip(*rows, strict=True)
+            writer.write_table(pa.table([list(sentences), list(vectors)], schema=schema))
+
+
+def _pooled(part: _Part, elmo: Elmo) -> Iterator[tuple[str, Any]]:
+    options = part.options
+    texts: list[str] = []
+
+    def tokens() -> Iterator[list[str]]:
+        for sentence in part.inputs:
+            texts.append(sentence.text)
+            yield sentence.tokens
+
+    vectors = elmo.embed_corpus(tokens(), layers=options.layers, state=options.state, batch_size=options.batch_size)
+    for k, array in enumerate(vectors):
+        pooled = pool(array, options.pool if options.pool != "none" else "mean")
+        yield texts[k], pooled.astype(options.dtype)
