@@ -39,8 +39,8 @@ What is different:
 * A sentence without tokens has no vectors, ``(L + 1, 0, 2 P)`` float32.  There, it is ``(3, 0, 1024)`` float64 whatever
   the model.
 * A file that `ElmoEmbedder.embed_file` cannot complete is not left behind.
-* `batch_to_ids` gives 50 characters a token whatever the model, as there; `ElmoEmbedder` as many as the model's options
-  say, as bilm-tf does.
+* A model without skip connections works too.
+* A model with another number of characters a token than 50 works, with ``batch_to_ids(batch, max_characters=...)``.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ from numpy_elmo.interfaces.id_batches import (
     Int64s,
     Mask,
     as_integers,
+    check_at_least,
     check_range,
     pad_ids,
     present_tokens,
@@ -95,9 +96,6 @@ _ORIGINAL = (
 DEFAULT_OPTIONS_FILE = f"{_ORIGINAL}options.json"
 DEFAULT_WEIGHT_FILE = f"{_ORIGINAL}weights.hdf5"
 
-# Of the ids of `batch_to_ids`, as of the published models.
-_MAX_CHARACTERS = 50
-
 
 class ElmoOutput(TypedDict):
     """What `Elmo` returns; T is the width of the ids, or T + 2 with boundaries.
@@ -114,7 +112,7 @@ class ElmoOutput(TypedDict):
     mask: Mask
 
 
-def batch_to_ids(batch: Iterable[Iterable[str]]) -> Int64s:
+def batch_to_ids(batch: Iterable[Iterable[str]], max_characters: int = 50) -> Int64s:
     """Return the character ids of some sentences.
 
     AllenNLP::
@@ -127,10 +125,12 @@ def batch_to_ids(batch: Iterable[Iterable[str]]) -> Int64s:
     ----------
     batch : iterable of token lists
         At least one sentence.
+    max_characters : int
+        ``max_characters_per_token`` of the model's options: 50 in the published models.
 
     Returns
     -------
-    ndarray of int64, shape (B, longest, 50)
+    ndarray of int64, shape (B, longest, max_characters)
         Ids in 1..261, without the boundaries; tokens beyond a sentence's end are all 0.
 
     Raises
@@ -138,9 +138,10 @@ def batch_to_ids(batch: Iterable[Iterable[str]]) -> Int64s:
     InputTypeError
         If a sentence is a string instead of a list of tokens, or a token is not a string.
     InputError
-        If there is no sentence.
+        If there is no sentence, or `max_characters` leaves no room for a token's two marks.
     """
-    return pad_ids([character_ids(tokens, _MAX_CHARACTERS) for tokens in check_sentences(batch)])
+    check_at_least(3, "max_characters", max_characters)
+    return pad_ids([character_ids(tokens, max_characters) for tokens in check_sentences(batch)])
 
 
 class ScalarMix:
@@ -175,7 +176,7 @@ class ScalarMix:
     Raises
     ------
     InputError
-        If the number of scalars is not `mixture_size`, or one is not finite.
+        If `mixture_size` is not positive, the number of scalars is not that, or one is not finite.
     """
 
     def __init__(
@@ -185,6 +186,7 @@ class ScalarMix:
         initial_scalar_parameters: Sequence[float] | None = None,
         trainable: bool = True,
     ) -> None:
+        check_at_least(1, "mixture_size", mixture_size)
         scalars = [0.0] * mixture_size if initial_scalar_parameters is None else list(initial_scalar_parameters)
         if len(scalars) != mixture_size:
             raise InputError(f"{mixture_size} layers need {mixture_size} scalars to be mixed, not {len(scalars)}")
@@ -275,9 +277,7 @@ class Elmo:
         keep_sentence_boundaries: bool = False,
         scalar_mix_parameters: Sequence[float] | None = None,
     ) -> None:
-        n_mixes = num_output_representations
-        if isinstance(n_mixes, bool) or not isinstance(n_mixes, int) or n_mixes < 1:
-            raise InputError(f"num_output_representations must be a positive integer, not {n_mixes!r}")
+        check_at_least(1, "num_output_representations", num_output_representations)
         if requires_grad:
             raise InputError("the model's weights do not change here; give requires_grad=False")
         if not 0 <= dropout <= 1:
@@ -292,7 +292,8 @@ class Elmo:
         self._output_dim = elmo.vector_size
         self._keep_sentence_boundaries = keep_sentence_boundaries
         self._scalar_mixes = [
-            ScalarMix(elmo.n_layers + 1, do_layer_norm, scalar_mix_parameters) for _ in range(n_mixes)
+            ScalarMix(elmo.n_layers + 1, do_layer_norm, scalar_mix_parameters)
+            for _ in range(num_output_representations)
         ]
         for k, mix in enumerate(self._scalar_mixes):
             setattr(self, f"scalar_mix_{k}", mix)
@@ -314,7 +315,7 @@ class Elmo:
 
         Parameters
         ----------
-        inputs : array of int, shape (..., T, 50)
+        inputs : array of int, shape (..., T, max_characters)
             What `batch_to_ids` made: no boundaries, 0 at padding.  Further axes in front count as one, B.
         word_inputs : array of int, shape (..., T), optional
             The same sentences as places in `vocab_to_cache`; 0 is padding.  Their vectors are looked up, and `inputs`
@@ -364,9 +365,11 @@ class Elmo:
     def _encoded(self, inputs: npt.ArrayLike) -> tuple[Array, Mask, tuple[int, ...]]:
         """Return what `_cached` does, from characters."""
         ids = as_integers(inputs, "batch_to_ids")
-        if ids.ndim < 3 or ids.shape[-1] != _MAX_CHARACTERS:
+        width = self._encoder.max_characters
+        if ids.ndim < 3 or ids.shape[-1] != width:
             raise InputError(
-                f"ids must have the shape (..., T, {_MAX_CHARACTERS}), not {ids.shape}; make them with batch_to_ids"
+                f"ids must have the shape (..., T, {width}), not {ids.shape}; make them with "
+                f"batch_to_ids(batch, max_characters={width})"
             )
         check_range(ids, N_CHARACTERS)
         flat = ids.reshape(int(np.prod(ids.shape[:-2])), *ids.shape[-2:])
@@ -512,8 +515,7 @@ class ElmoEmbedder:
         InputError
             If `batch_size` is not positive.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size must be a positive integer, not {batch_size!r}")
+        check_at_least(1, "batch_size", batch_size)
         return (vectors for batch in batches(sentences, batch_size) for vectors in self.embed_batch(batch))
 
     def embed_file(  # noqa: PLR0917 -- AllenNLP's order

@@ -66,6 +66,7 @@ from numpy_elmo.interfaces.id_batches import (
     CarriedBilm,
     Int64s,
     as_integers,
+    check_at_least,
     check_range,
     pad_ids,
     present_tokens,
@@ -271,8 +272,7 @@ class UnicodeCharsVocabulary(Vocabulary):
 
     def __init__(self, filename: PathLike, max_word_length: int, validate_file: bool = False) -> None:
         super().__init__(filename, validate_file)
-        if isinstance(max_word_length, bool) or not isinstance(max_word_length, int) or max_word_length < 3:
-            raise InputError(f"max_word_length must be an integer of at least 3, not {max_word_length!r}")
+        check_at_least(3, "max_word_length", max_word_length)
         self.max_word_length = max_word_length
 
     @property
@@ -462,8 +462,7 @@ class BidirectionalLanguageModel:
         embedding_weight_file: PathLike | None = None,
         max_batch_size: int = 128,
     ) -> None:
-        if isinstance(max_batch_size, bool) or not isinstance(max_batch_size, int) or max_batch_size < 1:
-            raise InputError(f"max_batch_size must be a positive integer, not {max_batch_size!r}")
+        check_at_least(1, "max_batch_size", max_batch_size)
         self._max_batch_size = max_batch_size
         self._encoder: _IdEncoder
         self._max_characters: int | None = None

@@ -21,6 +21,12 @@ Int64s: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
+def check_at_least(least: int, name: str, value: object) -> None:
+    """Refuse an argument that is not an integer of at least this (`InputError`)."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{name} must be an integer of at least {least}, not {value!r}")
+
+
 def pad_ids(sentences: Sequence[npt.NDArray[np.integer]]) -> Int64s:
     """Stack the ids of sentences, 1 added and 0 beyond their ends.
 
