@@ -1,23 +1,15 @@
-"""The interface of AllenNLP against what its own module gave, its how-to, and what is an error here and silent there."""
+"""The interface of AllenNLP against what its own module gave, its how-to, and what is an error here and not there."""
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 
-from numpy_elmo import models
-from numpy_elmo.corpus.embeddings import load_embeddings
-from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError, OutputError
-from numpy_elmo.interfaces import allennlp
 from numpy_elmo.interfaces.allennlp import Elmo, ElmoEmbedder, ElmoOutput, ScalarMix, batch_to_ids
 from tests.tensorflow_outputs import FIXTURES
 
@@ -143,7 +135,8 @@ def test_an_empty_sentence_moves_a_state_on_only_beside_others(embedder: ElmoEmb
     np.testing.assert_array_equal(embedder.embed_sentence(["two", "rows"]), first)
     embedder.reset_states()
     empty, _ = embedder.embed_batch([[], ["Yes"]])
-    assert (empty.shape, empty.dtype) == ((3, 0, 16), np.float32)
+    assert empty.shape == (3, 0, 16)
+    assert empty.dtype == np.float32
     assert not np.array_equal(embedder.embed_sentence(["two", "rows"]), first)
     assert embedder.embed_batch([]) == []
 

@@ -45,13 +45,11 @@ What is different:
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Literal, TypeAlias, TypedDict
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -59,8 +57,7 @@ from numpy_elmo import models
 from numpy_elmo.atomic import new_hdf5
 from numpy_elmo.batching import batches
 from numpy_elmo.characters import N_CHARACTERS, SENTENCE_END, SENTENCE_START, character_ids
-from numpy_elmo.corpus.hdf5 import SENTENCE_MAP
-from numpy_elmo.corpus.text import check_no_blank_lines
+from numpy_elmo.corpus.layout import SentenceDatasets, write_sentence_map
 from numpy_elmo.elmo import check_sentences
 from numpy_elmo.elmo import load as load_model
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
@@ -567,17 +564,12 @@ class ElmoEmbedder:
         sentences = _read_lines(input_file)
         vectors = self.embed_sentences([sentence.split() for sentence in sentences], batch_size)
         with new_hdf5(output_file_path) as file:
+            layout = SentenceDatasets(file, sentence_keys=use_sentence_keys)
             for k, (sentence, layers) in enumerate(zip(sentences, vectors, strict=True)):
-                data = (
-                    layers if output_format == "all" else layers[-1] if output_format == "top" else layers.mean(axis=0)
-                )
-                if use_sentence_keys:
-                    _write_by_sentence(file, sentence, data)
-                else:
-                    file.create_dataset(str(k), data=data, dtype="float32")
+                choices = {"all": layers, "top": layers[-1], "average": layers.mean(axis=0)}
+                layout.write(k, sentence, choices[output_format])
             if not (forget_sentences or use_sentence_keys):
-                index = json.dumps({sentence: str(k) for k, sentence in enumerate(sentences)})
-                file.create_dataset(SENTENCE_MAP, (1,), dtype=h5py.string_dtype(), data=index)
+                write_sentence_map(file, {sentence: str(k) for k, sentence in enumerate(sentences)})
         input_file.close()
 
 
@@ -590,17 +582,9 @@ def _read_lines(file: IO[str]) -> list[str]:
         raise InputError(f"{name} cannot be decoded ({error.reason}); open it with its encoding") from error
     if lines and not isinstance(lines[0], str):
         raise InputTypeError(f"{name} gives {type(lines[0]).__name__} instead of text; open it with encoding='utf-8'")
-    check_no_blank_lines([line.split() for line in lines], name)
+    if blank := [str(number) for number, line in enumerate(lines, 1) if not line]:
+        raise InputError(f"{name} has {len(blank)} blank line(s): {', '.join(blank[:10])}; remove them")
     return lines
-
-
-def _write_by_sentence(file: h5py.File, sentence: str, data: Array) -> None:
-    if sentence in file:
-        raise InputError(f"{sentence!r} is there twice, or is no name for HDF5; give use_sentence_keys=False")
-    try:
-        file.create_dataset(sentence, data=data, dtype="float32")
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{sentence!r} cannot name a dataset ({error}); give use_sentence_keys=False") from error
 
 
 def _local(file: PathLike) -> Path:
