@@ -20,7 +20,7 @@ from numpy_elmo.matmul import Products, chosen_products
 from numpy_elmo.options import ModelOptions
 from numpy_elmo.report import CorpusReport
 from numpy_elmo.source import find_model
-from numpy_elmo.states import CarriedState
+from numpy_elmo.states import CarriedState, ModelState
 from numpy_elmo.threads import chosen_threads
 from numpy_elmo.tokens import TokenEncoder
 from numpy_elmo.tracing import recording
@@ -105,8 +105,8 @@ class Elmo:
     """A loaded model.  Made by `load`.
 
     The weights never change, and calls with ``state="reset"`` or ``"frozen"`` share nothing that does: they may run
-    in several threads at once.  Calls with ``state="carry"`` follow one another; a caller that wants a state of its own
-    gives a `CarriedState`.
+    in several threads at once.  So may calls that bring a `CarriedState` each.  The model's own state, for
+    ``state="carry"``, is of one thread: another one is refused until `reset_state` is called.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ class Elmo:
         self.encoder = encoder
         self.bilm = bilm
         self._forward = ForwardPass(encoder, bilm, threads)
-        self._carried = CarriedState()
+        self._carried = ModelState()
         self._reset: Start | None = None
         self._frozen: Start | None = None
 
@@ -188,14 +188,15 @@ class Elmo:
         InputTypeError
             If a sentence is a string instead of a list of tokens, or a token is not a string.
         InputError
-            If an argument has a value that is not listed here, or the state is ``"frozen"`` before `warm_up`.
+            If an argument has a value that is not listed here, the state is ``"frozen"`` before `warm_up`, or a carried
+            one is in use by another thread.
         """
         checked = check_sentences(sentences)
         select = self._selector(layers)
         _check_positive("batch_size", batch_size)
         self._check_state(state)
         if state == "carry" or isinstance(state, CarriedState):
-            carried = state if isinstance(state, CarriedState) else self._carried
+            carried = state if isinstance(state, CarriedState) else self._carried.claim()
             return self._forward.carried(batches(checked, batch_size), carried, select, boundaries=boundaries)
         return self._forward.alike(checked, self._start(state), select, boundaries=boundaries, batch_size=batch_size)
 
@@ -306,9 +307,8 @@ class Elmo:
         return vectors, np.arange(n_tokens) < lengths[:, np.newaxis]
 
     def reset_state(self) -> None:
-        """Forget what calls with ``state="carry"`` have left behind."""
-        with self._carried.lock:
-            self._carried.rows = None
+        """Forget what calls with ``state="carry"`` have left behind, and which thread they came from."""
+        self._carried.reset()
 
     def warm_up(self, sentences: Iterable[Iterable[str]]) -> None:
         """Make the state that ``state="frozen"`` starts every sentence from.

@@ -140,7 +140,7 @@ class ForwardPass:
             As for `alike`.
         """
         results: list[Array] = []
-        with carried.lock:
+        with carried.running():
             for batch in batches:
                 rows = self.rows(carried)
                 if (missing := len(batch) - n_rows(rows)) > 0:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -84,7 +83,9 @@ class Matrix:
         self.W = W
         self._block_rows = block_rows if _can_be_cut(W) else 0
         self._blocks: Array | None = None
-        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Matrix], tuple[Array, int]]:
+        return Matrix, (self.W, self._block_rows)  # blocks are cut again where they are needed
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -104,10 +105,10 @@ class Matrix:
         return multiply(x, self.W)
 
     def _made_blocks(self) -> Array:
-        with self._lock:
-            if self._blocks is None:
-                self._blocks = read_only(cut(self.W))
-            return self._blocks
+        # Two threads that come first at once both cut; they get the same blocks, and one copy stays.
+        if self._blocks is None:
+            self._blocks = read_only(cut(self.W))
+        return self._blocks
 
 
 def multiply(x: Array, W: Array) -> Array:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from numpy_elmo.bilm import BilmState
 from numpy_elmo.errors import InputError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.lstm import LstmState
+from numpy_elmo.locks import BRIEFLY
 
 
 def map_state(function: Callable[[Array], Array], state: BilmState) -> BilmState:
@@ -51,14 +53,13 @@ def shapes(state: BilmState) -> list[list[tuple[int, ...]]]:
 class CarriedState:
     """What the LSTMs remember between the batches of one reader, for ``state="carry"`` with a state of one's own.
 
-    A new one stands for zeros.  Row k continues sentence k of the batch before.
+    A new one stands for zeros.  Row k continues sentence k of the batch before.  It is of one reader: a batch that
+    begins while another one runs from the same state is refused, for one of them would be lost.
 
     Attributes
     ----------
     rows : BilmState or None
         The states of all rows; None before the first batch.
-    lock : lock
-        Held while a batch runs: batches that share a state follow one another.
 
     Examples
     --------
@@ -71,7 +72,31 @@ class CarriedState:
 
     def __init__(self) -> None:
         self.rows: BilmState | None = None
-        self.lock = threading.Lock()
+        self._user: threading.Thread | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"rows": self.rows, "_user": None}  # a copy, or the state in another process, runs nothing
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the state while a batch runs.
+
+        Raises
+        ------
+        InputError
+            If another batch is running from it.
+        """
+        with BRIEFLY:
+            # In a forked child the other threads are gone, and a batch that they ran never changed the state.
+            if self._user is not None and self._user.is_alive():
+                raise InputError(
+                    "this state is in use by another call; give each reader a state of its own (state=CarriedState())"
+                )
+            self._user = threading.current_thread()
+        try:
+            yield
+        finally:
+            self._user = None
 
     def to_arrays(self) -> list[Array]:
         """Return the state as arrays, to be saved: h and c of every layer, forward layers first; none for zeros."""
@@ -97,3 +122,44 @@ class CarriedState:
         half = len(layers) // 2
         state.rows = tuple(layers[:half]), tuple(layers[half:])
         return state
+
+
+class ModelState:
+    """The state that a model keeps from call to call, for callers who bring none; it is of one thread at a time."""
+
+    def __init__(self) -> None:
+        self._state = CarriedState()
+        self._owner: threading.Thread | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_state": self._state, "_owner": None}
+
+    def claim(self, *, from_zeros: bool = False) -> CarriedState:
+        """Return the state, which is this thread's from now on.
+
+        Parameters
+        ----------
+        from_zeros : bool
+            Whether to begin a new one, whoever had the old one.
+
+        Raises
+        ------
+        InputError
+            If another thread has claimed it before.
+        """
+        with BRIEFLY:
+            thread = threading.current_thread()
+            if from_zeros:
+                self._state, self._owner = CarriedState(), thread
+            if self._owner not in (None, thread):
+                raise InputError(
+                    "the model's own carried state is in use by another thread, and sharing it would mix their texts; "
+                    "give each thread a state of its own, a CarriedState or an input, or reset the model's first"
+                )
+            self._owner = thread
+            return self._state
+
+    def reset(self) -> None:
+        """Begin with zeros, for the thread that comes next."""
+        with BRIEFLY:
+            self._state, self._owner = CarriedState(), None

@@ -7,12 +7,12 @@ several cores and share one copy of the weights.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from numpy_elmo.errors import InputError
+from numpy_elmo.locks import BRIEFLY
 
 VARIABLE = "NUMPY_ELMO_THREADS"
 
@@ -31,9 +31,11 @@ class Workers:
 
     def __init__(self, n: int) -> None:
         self.n = n
-        self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
         self._process = 0
+
+    def __reduce__(self) -> tuple[type[Workers], tuple[int]]:
+        return Workers, (self.n,)  # another process starts threads of its own
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Return ``[function(item) for item in items]``; the calls may run at the same time.
@@ -46,7 +48,7 @@ class Workers:
         return list(self._started().map(function, todo))
 
     def _started(self) -> ThreadPoolExecutor:
-        with self._lock:
+        with BRIEFLY:
             # Threads do not survive a fork, so a child process starts its own.
             if self._executor is None or self._process != os.getpid():
                 self._executor = ThreadPoolExecutor(self.n, thread_name_prefix="numpy_elmo")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.locks import BRIEFLY
 from numpy_elmo.threads import IN_TURN, Workers
 from numpy_elmo.tokens import TokenEncoder
 
@@ -35,7 +35,6 @@ class TokenCache:
         self._capacity_bytes = capacity_bytes
         self._recent: OrderedDict[str, Array] = OrderedDict()
         self._kept: dict[str, Array] = {}
-        self._lock = threading.Lock()
 
     def __call__(self, tokens: Sequence[str], workers: Workers = IN_TURN) -> Array:
         """Return the vectors of some tokens.
@@ -72,22 +71,22 @@ class TokenCache:
         new = [token for token in dict.fromkeys(tokens) if token not in self._kept]
         if new:
             vectors = self._encoder(new, workers)
-            with self._lock:
+            with BRIEFLY:
                 self._kept |= zip(new, vectors, strict=True)
 
     def forget(self) -> None:
         """Forget all types but those that are kept."""
-        with self._lock:
+        with BRIEFLY:
             self._recent.clear()
 
     def __len__(self) -> int:
         """Return the number of types whose vectors are there."""
-        with self._lock:
+        with BRIEFLY:
             return len(self._recent.keys() | self._kept.keys())
 
     def _look_up(self, types: list[str]) -> dict[str, Array]:
         found = {}
-        with self._lock:
+        with BRIEFLY:
             for token in types:
                 if token in self._kept:
                     found[token] = self._kept[token]
@@ -97,7 +96,7 @@ class TokenCache:
         return found
 
     def _remember(self, vectors: dict[str, Array]) -> None:
-        with self._lock:
+        with BRIEFLY:
             for token, vector in vectors.items():
                 # A token that is cut is too rare, and may be too long, to be worth its place.
                 if len(token) < self._encoder.max_characters:

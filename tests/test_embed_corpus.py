@@ -303,4 +303,5 @@ def test_memory_does_not_grow_with_the_number_of_sentences(base: Elmo) -> None:
         return found
 
     peak(200)
-    assert peak(5000) < 1.25 * peak(500)
+    # Ten times the sentences; the two directions' arrays may or may not be there at the same time.
+    assert peak(5000) < 2 * peak(500)

@@ -430,7 +430,8 @@ class BidirectionalLanguageModel:
         embeddings = bilm(batcher.batch_sentences(sentences))["lm_embeddings"]
 
     The LSTM states go on from call to call, as there: sentence k of a call goes on from sentence k of the call before,
-    and sentences that a smaller call does not have keep their states.  `reset_states` starts from zeros again.
+    and sentences that a smaller call does not have keep their states.  `reset_states` starts from zeros again.  The
+    states are of one thread; `another_input` gives a second one its own.
 
     Parameters
     ----------
@@ -525,7 +526,7 @@ class BidirectionalLanguageModel:
             If the ids are not integers.
         InputError
             If their shape is another, one is out of range, a sentence has fewer than two tokens or padding between
-            them, or there are too many sentences.
+            them, there are too many sentences, or another thread has used the states.
         """
         checked, present = self._check(ids)
         tokens = self._encoder.encode_ids(checked[present] - 1)  # [N, P], sentence after sentence

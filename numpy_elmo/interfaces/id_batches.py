@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.batching import pack
-from numpy_elmo.bilm import Bilm, BilmState
+from numpy_elmo.bilm import Bilm
 from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.layers.lstm import LstmState
+from numpy_elmo.states import ModelState, join_states, n_rows, take_rows
 
 Int64s: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -118,11 +118,11 @@ class CarriedBilm:
 
     def __init__(self, bilm: Bilm) -> None:
         self._bilm = bilm
-        self.reset()
+        self._state = ModelState()
 
     def reset(self) -> None:
         """Start from zeros again."""
-        self._state = self._bilm.zero_state(0)
+        self._state.reset()
 
     def fresh(self) -> CarriedBilm:
         """Return the same layers with states of their own, beginning with zeros."""
@@ -142,31 +142,21 @@ class CarriedBilm:
         -------
         ndarray, shape (L + 1, n, T, 2 P)
             Zero at padding.
+
+        Raises
+        ------
+        InputError
+            If another thread has used the states.
         """
         n = len(present)
-        if n > _n_rows(self._state):
-            wider = self._bilm.zero_state(n)
-            _assign(_rows(wider, _n_rows(self._state)), self._state)
-            self._state = wider
-        before = _rows(self._state, n)
-        found, after = self._bilm(tokens, pack(present.sum(axis=1).tolist()), before)  # [L + 1, N, 2 P]
-        _assign(before, after)
+        state = self._state.claim()
+        with state.running():
+            rows = self._bilm.zero_state(n) if state.rows is None else state.rows
+            if (missing := n - n_rows(rows)) > 0:
+                rows = join_states(rows, self._bilm.zero_state(missing))
+            before = take_rows(rows, slice(n))
+            found, after = self._bilm(tokens, pack(present.sum(axis=1).tolist()), before)  # [L + 1, N, 2 P]
+            state.rows = join_states(after, take_rows(rows, slice(n, None)))
         layers = np.zeros((len(found), *present.shape, found.shape[2]), found.dtype)
         layers[:, present] = found
         return layers
-
-
-def _n_rows(state: BilmState) -> int:
-    return len(state[0][0].h)
-
-
-def _rows(state: BilmState, n: int) -> BilmState:
-    """Return the states of the first n sentences, as views."""
-    forward, backward = (tuple(LstmState(layer.h[:n], layer.c[:n]) for layer in stack) for stack in state)
-    return forward, backward
-
-
-def _assign(place: BilmState, values: BilmState) -> None:
-    for stacks in zip(place, values, strict=True):
-        for old, new in zip(*stacks, strict=True):
-            old.h[...], old.c[...] = new

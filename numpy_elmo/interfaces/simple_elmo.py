@@ -41,6 +41,7 @@ from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.language_model.results import Candidates
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.pooling import pool
+from numpy_elmo.states import ModelState
 
 LayerWords: TypeAlias = Literal["average", "top", "all"]
 
@@ -102,6 +103,7 @@ class ElmoModel:
         self.vector_size: int | None = None
         self.n_layers: int | None = None
         self._elmo: Elmo | None = None
+        self._state = ModelState()
         self._language_model: LanguageModel | None = None
 
     def load(
@@ -175,7 +177,7 @@ class ElmoModel:
             The mean of all layers, the last one, or all.
         session : object, optional
             None starts from zeros.  Anything else goes on from where the call before ended, as a session of TensorFlow
-            that is used again does.
+            that is used again does, and has to come from the same thread.
 
         Returns
         -------
@@ -318,7 +320,7 @@ class ElmoModel:
             As for `get_elmo_vectors`.
         """
         elmo, batch_size = self._loaded()
-        elmo.embed(texts, layers=0, state="carry", batch_size=batch_size)
+        elmo.embed(texts, layers=0, state=self._state.claim(), batch_size=batch_size)
 
     def _loaded(self) -> tuple[Elmo, int]:
         if self._elmo is None or self.batch_size is None:
@@ -330,11 +332,10 @@ class ElmoModel:
         if layers not in ("average", "top", "all"):
             raise InputError(f'layers must be "average", "top" or "all", not {layers!r}')
         checked = check_sentences(texts)
-        if session is None:
-            elmo.reset_state()
+        state = self._state.claim(from_zeros=session is None)
         if warmup:
-            self.warmup(session, checked[:batch_size])
-        return elmo.embed(checked, layers=layers, state="carry", batch_size=batch_size)
+            elmo.embed(checked[:batch_size], layers=0, state=state, batch_size=batch_size)
+        return elmo.embed(checked, layers=layers, state=state, batch_size=batch_size)
 
     def _shape(self, layers: LayerWords, *n_tokens: int) -> tuple[int, ...]:
         elmo, _ = self._loaded()
