@@ -350,7 +350,7 @@ def test_every_batch_size_up_to_the_limit(ids: Any) -> None:
         bilm(np.concatenate([ids, ids[:1]]))
 
 
-# -- the peer's own example ------------------------------------------------------------------------------------------
+# -- the peer's own examples -----------------------------------------------------------------------------------------
 
 
 def test_the_peers_token_example_runs(tmp_path: Path) -> None:
@@ -376,3 +376,43 @@ def test_the_peers_token_example_runs(tmp_path: Path) -> None:
         vectors = weight_layers("input", ops, l2_coef=0.0)["weighted_op"]
         expected = weight_layers("input", characters.another_input()(spelt.batch_sentences(sentences)))["weighted_op"]
         np.testing.assert_allclose(vectors, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.fixture
+def vocab_file(tmp_path: Path) -> Path:
+    path = tmp_path / "vocab_test.txt"
+    path.write_text("<S>\n</S>\n<UNK>\nthe\n", encoding="utf-8")
+    return path
+
+
+RAW_CONTEXT = [
+    "Pretrained biLMs compute representations useful for NLP tasks .",
+    "They give state of the art performance for many tasks .",
+]
+QUESTION = [["What", "are", "biLMs", "useful", "for", "?"]]
+
+
+def test_the_peers_character_example_runs(vocab_file: Path) -> None:
+    # usage_character.py, without the placeholders, the variable scopes and the session.
+    batcher = Batcher(vocab_file, 50)
+    bilm = BidirectionalLanguageModel(OPTIONS, WEIGHTS)
+    question_bilm = bilm.another_input()
+    tokenized_context = [sentence.split() for sentence in RAW_CONTEXT]
+    context_embeddings = bilm(batcher.batch_sentences(tokenized_context))
+    question_embeddings = question_bilm(batcher.batch_sentences(QUESTION))
+    elmo_context_input = weight_layers("input", context_embeddings, l2_coef=0.0)
+    elmo_question_input = weight_layers("input", question_embeddings, l2_coef=0.0)
+    assert elmo_context_input["weighted_op"].shape == (2, 11, 16)
+    assert elmo_question_input["weighted_op"].shape == (1, 6, 16)
+
+
+def test_the_peers_cached_example_runs(vocab_file: Path, tmp_path: Path) -> None:
+    # usage_cached.py.
+    dataset_file, embedding_file = tmp_path / "dataset_file.txt", tmp_path / "elmo_embeddings.hdf5"
+    with dataset_file.open("w", encoding="utf-8") as fout:
+        for sentence in [*(sentence.split() for sentence in RAW_CONTEXT), *QUESTION]:
+            fout.write(" ".join(sentence) + "\n")
+    dump_bilm_embeddings(vocab_file, dataset_file, OPTIONS, WEIGHTS, embedding_file)
+    with h5py.File(embedding_file, "r") as fin:
+        second_sentence_embeddings = fin["1"][...]
+    assert second_sentence_embeddings.shape == (3, 11, 16)
