@@ -1,0 +1,102 @@
+"""The pages run: their Python as written, their sessions print what the page says, and the site builds."""
+
+from __future__ import annotations
+
+import doctest
+import io
+import re
+import shlex
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from numpy_elmo.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
+BLOCK = re.compile(r"^```(python|console|text)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+FILES = {
+    "sentences.txt": "She sat on the river bank .\nThe bank lent them some money .\n",
+}
+
+
+class Page:
+    """The blocks of a page, run in order, in one namespace."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.names: dict[str, Any] = {"__name__": "__page__"}
+
+    def run(self, kind: str, block: str, line: int) -> None:
+        if kind == "console":
+            self._console(block)
+        elif block.startswith(">>>"):
+            self._session(block, line)
+        else:
+            self._script(block)
+
+    def _session(self, block: str, line: int) -> None:
+        test = doctest.DocTestParser().get_doctest(block, self.names, self.name, self.name, line)
+        report = io.StringIO()
+        results = doctest.DocTestRunner(verbose=False).run(test, out=report.write, clear_globs=False)
+        self.names = test.globs
+        assert results.attempted
+        assert not results.failed, report.getvalue()
+
+    def _script(self, block: str) -> None:
+        expected = re.findall(r"^ *print\(.*\)  # (.*)$", block, flags=re.MULTILINE)
+        assert len(expected) == block.count("print("), f"{self.name}: what does it print?\n{block}"
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            exec(compile(block, self.name, "exec"), self.names)
+        assert printed.getvalue().splitlines() == expected
+
+    def _console(self, block: str) -> None:
+        """Run the lines that begin with ``$``, and compare what they print with the lines below, if there are any."""
+        for command, shown in re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.MULTILINE):
+            program, *words = shlex.split(command.replace("\\\n", " "))
+            assert program == "numpy-elmo", command
+            printed = io.StringIO()
+            with redirect_stdout(printed):
+                assert main(words) == 0, command
+            if shown.strip():
+                assert printed.getvalue().strip() == shown.strip(), command
+
+
+def test_every_page_has_a_place_in_the_contents() -> None:
+    contents = re.findall(r"^[\w-]+$", (ROOT / "docs" / "index.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert {f"docs/{name}.md" for name in contents} | {"README.md", "docs/index.md"} == set(PAGES)
+
+
+@pytest.mark.parametrize("name", PAGES)
+# Parts of the libraries behind the interfaces warn of each other.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for file_name, contents in FILES.items():
+        (tmp_path / file_name).write_text(contents, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    # What a page puts into the place of other modules goes away with it.
+    monkeypatch.setattr(sys, "modules", sys.modules)
+    before = dict(sys.modules)
+    page = Page(name)
+    for found in BLOCK.finditer(text):
+        kind, block = found.groups()
+        if kind != "text":
+            page.run(kind, block, text[: found.start()].count("\n"))
+    for alias in sys.modules.keys() - before.keys():
+        if alias.split(".")[0] == "allennlp":
+            del sys.modules[alias]
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", "docs", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "site" / "line-by-line.html").read_text(encoding="utf-8")
+    assert "_update_cell" in page  # the source is in it
