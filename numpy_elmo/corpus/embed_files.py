@@ -10,13 +10,12 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from numpy_elmo.atomic import output_errors
 from numpy_elmo.batching import batches, bounded_batches
 from numpy_elmo.corpus.fingerprint import TextDigest
 from numpy_elmo.corpus.inputs import CorpusInputs, CorpusSize, Sentence
@@ -46,7 +45,7 @@ FORMAT = 1
 
 # What HDF5 needs beside the vectors, measured, a dataset: contiguous, and with the index of a compressed one.
 _DATASET_BYTES = 400
-_FILTERED_BYTES = 3000
+_FILTERED_BYTES = 4000
 
 Progress: TypeAlias = Callable[[CorpusReport], object]
 Guard: TypeAlias = Callable[[], AbstractContextManager[object]]
@@ -252,9 +251,11 @@ class FileEmbedding:
             self.report = _report(found)
             self.n_kept = self.report.n_sentences
             return self.report
-        with uninterrupted():
-            opened = ResumableFile(self.output, self._fingerprint, resume=resume, overwrite=overwrite)
-        with opened as file:
+        with ExitStack() as stack:
+            with uninterrupted():
+                file = stack.enter_context(
+                    ResumableFile(self.output, self._fingerprint, resume=resume, overwrite=overwrite)
+                )
             if file.is_complete:
                 self.report = _report(file.record)
                 with uninterrupted():
@@ -323,7 +324,6 @@ class _Writer:
 
     def __init__(self, file: ResumableFile, layout: Layout, options: EmbedOptions) -> None:
         self.report = _report(file.record) if file.record else CorpusReport()
-        self.n_kept = self.report.n_sentences
         self.state = CarriedState.from_arrays(file.arrays)
         self._state_arrays = file.arrays
         self._file = file
@@ -331,6 +331,11 @@ class _Writer:
         self._text = TextDigest()
         self._index: dict[str, str] | None = {} if options.sentence_map and not options.sentence_keys else None
         self._is_between_windows = True
+
+    @property
+    def n_kept(self) -> int:
+        """Sentences that the last checkpoint has."""
+        return _report(self._file.record).n_sentences if self._file.record else 0
 
     def read_again(self, sentences: Iterator[Sentence]) -> None:
         """Pass over the sentences that are done, if they are the same."""
@@ -345,20 +350,20 @@ class _Writer:
     def write(self, window: list[Sentence], vectors: list[Array], max_characters: int) -> None:
         """Write a window."""
         self._is_between_windows = False
-        for sentence, array in zip(window, vectors, strict=True):
-            k = self.report.n_sentences
-            self._layout.write(k, sentence.text, array)
-            self._remember(k, sentence)
-            self.report.add(sentence.tokens, max_characters)
+        with self._file.writing():
+            for sentence, array in zip(window, vectors, strict=True):
+                k = self.report.n_sentences
+                self._layout.write(k, sentence.text, array)
+                self._remember(k, sentence)
+                self.report.add(sentence.tokens, max_characters)
         self._state_arrays = self.state.to_arrays()
         self._is_between_windows = True
 
     def commit(self) -> None:
         """Make a checkpoint."""
-        with output_errors(self._file.path):
+        with self._file.writing():
             self._layout.flush()
         self._file.commit(self._record(), self._state_arrays)
-        self.n_kept = self.report.n_sentences
 
     def keep(self) -> None:
         """Make a last checkpoint, where one can be made."""
@@ -368,7 +373,7 @@ class _Writer:
     def finish(self) -> None:
         """Write what belongs at the end, and give the file its name."""
         self._is_between_windows = False
-        with output_errors(self._file.path):
+        with self._file.writing():
             self._layout.flush()
             if self._index is not None:
                 write_sentence_map(self._file.file, self._index)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -53,7 +54,7 @@ class JournaledFile:
     Attributes
     ----------
     record : dict
-        What the last checkpoint recorded.
+        What the last checkpoint recorded; empty before the first.
     arrays : list of ndarray
         The arrays that it recorded.
 
@@ -73,6 +74,7 @@ class JournaledFile:
         self._size = self._kept_size = self._base = self._position = 0
         self._pages: dict[int, bytearray] = {}
         self._is_abandoned = False
+        self._failure: BaseException | None = None
         self._file = open(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b", buffering=0)  # noqa: SIM115, PTH123
         try:
             self._lock()
@@ -100,7 +102,8 @@ class JournaledFile:
         """Read from the place on; zeros beyond the end."""
         view = memoryview(buffer).cast("B")
         start, end = self._position, self._position + len(view)
-        view[:] = self._on_disk(start, len(view))
+        with self._remembering():
+            view[:] = self._on_disk(start, len(view))
         for number, here, there in _page_parts(start, min(end, self._base)):
             if number in self._pages:
                 view[here] = self._pages[number][there]
@@ -116,26 +119,36 @@ class JournaledFile:
     def write(self, data: Any) -> int:
         """Write at the place."""
         view = memoryview(data).cast("B")
-        if self._is_abandoned:
-            return len(view)
         start, end = self._position, self._position + len(view)
         split = min(max(start, self._base), end)
-        for number, here, there in _page_parts(start, split):
-            if number not in self._pages:
-                self._pages[number] = bytearray(self._on_disk(number * PAGE, PAGE))
-            self._pages[number][there] = view[here]
-        self._to_disk(split, view[split - start :])
+        if not self._is_abandoned:
+            with self._remembering():
+                self._keep(start, view[: split - start])
+                self._to_disk(split, view[split - start :])
         self._position = end
         self._size = max(self._size, end)
         return len(view)
 
     def truncate(self, size: int) -> int:
-        """Set the size.  The file itself is cut at the next checkpoint."""
+        """Set the size.  What the last checkpoint needs is cut off the file only with the next one."""
+        if size < self._size and not self._is_abandoned:
+            with self._remembering():
+                self._keep(size, bytes(max(0, min(self._size, self._base) - size)))
+                self._file.truncate(max(size, self._base))
         self._size = size
         return size
 
     def flush(self) -> None:
         """Do nothing: `commit` is what makes a state last."""
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """Keep an exception for later: HDF5 cannot be left by one, and goes on in its next call."""
+        try:
+            yield
+        except BaseException as error:
+            self._failure = self._failure or error
+            self.abandon()
 
     # -- checkpoints --------------------------------------------------------------------------------------------------
 
@@ -148,7 +161,13 @@ class JournaledFile:
             What to keep with it, for JSON.
         arrays : sequence of ndarray
             Further things to keep.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.  `record` says whether the new checkpoint or the one before is kept.
         """
+        self.check()
         os.fsync(self._file.fileno())
         numbers = np.array(list(self._pages), dtype=np.int64)
         pages = np.frombuffer(b"".join(self._pages.values()), dtype=np.uint8).reshape(len(numbers), PAGE)
@@ -166,13 +185,25 @@ class JournaledFile:
             raise
         new.replace(self.checkpoint)
         sync_folder(self.path.parent)
+        # From here on it is the checkpoint, even if what follows fails.
         self._kept_size = self._size
+        self.record, self.arrays = dict(record), list(arrays)
         for number, page in self._pages.items():
             self._to_disk(number * PAGE, page)
         self._file.truncate(self._size)
         self._pages.clear()
         self._base = -(-self._size // PAGE) * PAGE
-        self.record, self.arrays = dict(record), list(arrays)
+
+    def check(self) -> None:
+        """Raise what went wrong while HDF5 was writing.
+
+        Raises
+        ------
+        OSError
+            If the file could not be written.  What HDF5 believes to be in it since then is not there.
+        """
+        if self._failure is not None:
+            raise self._failure
 
     def abandon(self) -> None:
         """Take no further writes.  The last checkpoint is what remains, so h5py may close its file as it likes."""
@@ -188,6 +219,13 @@ class JournaledFile:
     def sync(self) -> None:
         """Wait until everything is on the disk."""
         os.fsync(self._file.fileno())
+
+    def _keep(self, start: int, data: bytes | memoryview) -> None:
+        """Write into the pages that wait for the next checkpoint."""
+        for number, here, there in _page_parts(start, start + len(data)):
+            if number not in self._pages:
+                self._pages[number] = bytearray(self._on_disk(number * PAGE, PAGE))
+            self._pages[number][there] = data[here]
 
     def _go_back(self) -> None:
         with _read_checkpoint(self.checkpoint) as (state, stored):
@@ -250,9 +288,9 @@ def read_record(path: Path) -> dict[str, Any]:
 @contextmanager
 def _read_checkpoint(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             yield json.loads(stored["text"].tobytes()), stored
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError) as error:
         raise OutputError(f"{path} is damaged ({error}); remove it, and begin anew with --overwrite") from error
 
 

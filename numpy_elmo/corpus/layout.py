@@ -101,7 +101,7 @@ class SentenceDatasets:
         where = f"sentence {index} ({sentence[:60]!r})"
         filters = {"compression": self._compression, "shuffle": True} if self._compression and data.size else {}
         try:
-            if sentence in self._file or "\0" in sentence:  # HDF5 ends a name at NUL
+            if "\0" in sentence or sentence in self._file:  # HDF5's names end at a NUL
                 raise InputError(f"{where} is there twice, or is no name for HDF5; number the sentences instead")
             self._file.create_dataset(sentence, data=data, **filters)
         except (ValueError, TypeError) as error:

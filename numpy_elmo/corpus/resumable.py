@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,8 @@ class ResumableFile:
     ----------
     file : h5py.File
         To write to; what is there already on resuming included.
-    record : dict
-        What the last `commit` recorded; empty for a new file.
     arrays : list of ndarray
-        The arrays that it recorded.
+        The arrays that the last `commit` of the run before recorded.
     is_complete : bool
         Whether all is done already and the file was only not renamed yet: there is nothing more to write.
 
@@ -61,19 +59,39 @@ class ResumableFile:
         goes_on = is_begun(self.path, fingerprint, resume=resume, overwrite=overwrite)
         with output_errors(self.path):
             self._journal = JournaledFile(self._part, resume=goes_on)
-        self.record: dict[str, Any] = self._journal.record.get("record", {})
         self.arrays = self._journal.arrays
         self.is_complete = bool(self._journal.record.get("is_complete"))
-        self._n_commits = 1 if goes_on else 0
         try:
             with output_errors(self.path):
                 self.file = h5py.File(self._journal, "r+" if goes_on else "w")
+                self._journal.check()
         except BaseException:
             self._let_go()
             raise
 
     def __enter__(self) -> ResumableFile:
         return self
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the last `commit` recorded; empty before the first."""
+        record: dict[str, Any] = self._journal.record.get("record", {})
+        return record
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Give a context for everything that writes to `file`, which raises what the disk said.
+
+        Raises
+        ------
+        OutputError
+            If something could not be written.
+        """
+        with output_errors(self.path):
+            try:
+                yield
+            finally:
+                self._journal.check()  # HDF5 was told that all went well, and may have stumbled over it afterwards
 
     def commit(self, record: Mapping[str, Any], arrays: Arrays = ()) -> None:
         """Make sure that what was written until now is kept whatever happens.
@@ -88,9 +106,9 @@ class ResumableFile:
         Raises
         ------
         OutputError
-            If it cannot be written; the checkpoint before is kept.
+            If it cannot be written.  `record` says what is kept.
         """
-        with output_errors(self.path):
+        with self.writing():
             self.file.flush()
             self._commit(record, arrays, is_complete=False)
 
@@ -107,7 +125,7 @@ class ResumableFile:
         OutputError
             If it cannot be written.
         """
-        with output_errors(self.path):
+        with self.writing():
             if not self.is_complete:
                 self.file.attrs[ATTRIBUTE] = json.dumps({**self._fingerprint, **record})
                 self.file.close()
@@ -122,7 +140,6 @@ class ResumableFile:
     def _commit(self, record: Mapping[str, Any], arrays: Arrays, *, is_complete: bool) -> None:
         kept = {"fingerprint": self._fingerprint, "record": dict(record), "is_complete": is_complete}
         self._journal.commit(kept, arrays)
-        self._n_commits += 1
 
     def __exit__(self, *_: object) -> None:
         self._let_go()
@@ -134,7 +151,7 @@ class ResumableFile:
             with suppress(OSError, RuntimeError):
                 self.file.close()
         self._journal.close()
-        if not self._n_commits:
+        if not self._journal.record:
             with suppress(OSError):
                 self._part.unlink()
 
