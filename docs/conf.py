@@ -27,6 +27,6 @@ autodoc_typehints = "signature"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
-# The peers' interfaces have classes of the same names as ours (Elmo, ScalarMix), and words such as "shape" in the type of
-# an argument are names of attributes too: such a reference has several targets, which is no fault of the page.
+# The peers' interfaces have classes of the same names as ours (Elmo, ScalarMix), and words such as "shape" in the types
+# of arguments are names of attributes too: such a reference has several targets, which is no fault of the page.
 suppress_warnings = ["ref.python"]

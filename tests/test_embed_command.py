@@ -8,7 +8,6 @@ import io
 import json
 import os
 import pty
-import re
 import struct
 import subprocess
 import sys
@@ -361,24 +360,3 @@ def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
 )
 def test_a_terminal_gets_no_bar_on_request_or_without_tqdm(tmp_path: Path, flags: list[str], code: str) -> None:
     assert on_a_terminal(*flags, folder=tmp_path, code=code) == ""
-
-
-def test_the_python_of_the_page_runs_and_prints_what_it_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "corpora.md").read_text(encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    # The command of this Python, whether the package is installed or not.
-    program = tmp_path / "bin" / "numpy-elmo"
-    program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{Path(__file__).parent.parent}" exec {sys.executable} -m numpy_elmo "$@"\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-    names: dict[str, Any] = {}
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 4
-    for block in blocks:
-        exec(block, names)
-        assert capsys.readouterr().out.splitlines() == re.findall(r"print\(.*\)  # (.*)", block)
