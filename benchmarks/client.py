@@ -1,0 +1,115 @@
+"""Starting workers, asking them, and taking turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMPY_ELMO_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """How to start the worker of an engine.
+
+    Attributes
+    ----------
+    name : str
+        What the tables call it.
+    engine : str
+        A key of `benchmarks.engines.ENGINES`, or ``"machine"``.
+    python : str
+        The interpreter that has the library.
+    environment : mapping
+        Variables that are set for this engine only.
+    """
+
+    name: str
+    engine: str
+    python: str = sys.executable
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Worker:
+    """A running worker process.
+
+    Attributes
+    ----------
+    spawned : float
+        When it was started, by ``time.perf_counter``.
+    """
+
+    def __init__(self, spec: EngineSpec, threads: int) -> None:
+        self.name = spec.name
+        counts = dict.fromkeys(THREAD_VARIABLES, str(threads))
+        environment = {**os.environ, **counts, "PYTHONPATH": str(ROOT), **spec.environment}
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
+        self.spawned = time.perf_counter()
+        self._process = subprocess.Popen(
+            [spec.python, "-m", "benchmarks.worker", spec.engine],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            cwd=ROOT,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def ask(self, call: str, **arguments: Any) -> dict[str, Any]:
+        """Send a request and wait for the answer."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"call": call, "arguments": arguments}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            self._log.seek(0)
+            said = self._log.read().decode(errors="replace")[-4000:]
+            raise RuntimeError(f"the worker of {self.name} ended at {call!r}; the last that it said:\n{said}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+        self._log.close()
+
+
+def take_turns(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Run every work once a round, one after the other, so that what else the machine does falls on all of them."""
+    figures: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            figures[name].append(work())
+    return figures
+
+
+def summary(values: Iterable[float]) -> dict[str, float]:
+    """Return median, smallest and largest."""
+    listed = list(values)
+    return {"median": statistics.median(listed), "min": min(listed), "max": max(listed)}

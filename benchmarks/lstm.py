@@ -1,0 +1,48 @@
+"""The LSTM layers alone: how much arithmetic and how much memory traffic they need, and how long they take."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from numpy_elmo import Elmo
+from numpy_elmo.batching import pack
+from numpy_elmo.layers.lstm import LstmState
+
+
+def lstm_seconds(elmo: Elmo, n_rows: int, n_steps: int) -> float:
+    """Time both directions of all layers over `n_rows` sentences of `n_steps` positions, boundaries included.
+
+    The states at the start are drawn at random, one for each sentence, so that no step is the same for all sentences
+    and none can be left out.
+    """
+    generator = np.random.default_rng(0)
+    P = elmo.options.lstm.projection_dim
+
+    def draw(zeros: LstmState) -> LstmState:
+        return LstmState(*(generator.uniform(-0.1, 0.1, array.shape).astype(np.float32) for array in (zeros.h, zeros.c)))
+
+    forward, backward = elmo.bilm.zero_state(n_rows)
+    state = tuple(map(draw, forward)), tuple(map(draw, backward))
+    tokens = generator.standard_normal((n_rows * n_steps, P), np.float32)
+    packing = pack([n_steps] * n_rows)
+    start = time.perf_counter()
+    elmo.bilm(tokens, packing, state)
+    return time.perf_counter() - start
+
+
+def lstm_work(options: dict[str, Any], n_rows: int, n_steps: int) -> tuple[float, float]:
+    """Return floating-point operations, and bytes of weights that have to be read, of the same.
+
+    A multiplication and an addition are two operations; elementwise work is not counted.  The weights of the recurrence
+    and of the projection are read at every step, those of the input once.
+    """
+    lstm = options["lstm"]
+    P, D = lstm["projection_dim"], lstm["dim"]
+    stacks = 2 * lstm["n_layers"]
+    projection = D * P if D != P else 0
+    recurrent, input_ = P * 4 * D + projection, P * 4 * D
+    flops = 2 * stacks * (recurrent + input_) * n_rows * n_steps
+    return float(flops), 4.0 * stacks * (recurrent * n_steps + input_)

@@ -1,0 +1,114 @@
+"""Tokens per second against the peers: same weights, same sentences, same threads, in turn; and the same vectors."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.client import EngineSpec, Worker, summary, take_turns
+
+Sentences = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Sentences, and how they are batched."""
+
+    name: str
+    sentences: Sentences
+    batch_size: int
+    as_corpus: bool = False
+
+    @property
+    def batches(self) -> list[Sentences]:
+        """The sentences in batches, in their order."""
+        return [self.sentences[i : i + self.batch_size] for i in range(0, len(self.sentences), self.batch_size)]
+
+    def seconds(self, worker: Worker) -> float:
+        """Run the case and return its time."""
+        if self.as_corpus:
+            answer = worker.ask("run_corpus", sentences=self.sentences)
+        else:
+            answer = worker.ask("run", batches=self.batches)
+        return float(answer["seconds"])
+
+
+def cases(sentences: Sentences, batch_sizes: Sequence[int], n_few: int) -> list[Case]:
+    """Return the batch sizes in file order, on the first `n_few` sentences or one batch, then sorted, then a corpus."""
+    in_order = [Case(f"batch {size}", sentences[: max(n_few, size)], size) for size in batch_sizes]
+    return [
+        *in_order,
+        Case("batch 64, sorted by length", sorted(sentences, key=len), 64),
+        Case("a corpus as its user runs it", sentences, 64, as_corpus=True),
+    ]
+
+
+def measure(engines: Sequence[EngineSpec], folder: Path, listed: Sequence[Case], threads: int, rounds: int) -> dict[str, Any]:
+    """Run all cases on all engines; the first engine is ours, the unit of the ratios."""
+    with ExitStack() as stack:
+        workers = {engine.name: stack.enter_context(Worker(engine, threads)) for engine in engines}
+        largest = max(case.batch_size for case in listed)
+        started = {
+            name: worker.ask("start", folder=str(folder), max_batch_size=largest) for name, worker in workers.items()
+        }
+        return {
+            "engines": {name: answer["versions"] for name, answer in started.items()},
+            "rounds": rounds,
+            "cases": [_measure_case(case, workers, rounds) for case in listed],
+        }
+
+
+def _measure_case(case: Case, workers: Mapping[str, Worker], rounds: int) -> dict[str, Any]:
+    ours, *others = workers
+    agreement = _compare(case, workers)  # the vectors, and a full warm-up with these very batches for everybody
+    seconds = take_turns({name: partial(case.seconds, worker) for name, worker in workers.items()}, rounds)
+    n_tokens = sum(map(len, case.sentences))
+    return {
+        "name": case.name,
+        "batch_size": case.batch_size,
+        "sentences": len(case.sentences),
+        "tokens": n_tokens,
+        "tokens_per_second": {name: n_tokens / statistics.median(values) for name, values in seconds.items()},
+        "seconds": seconds,
+        "times_faster": {
+            name: summary(theirs / mine for theirs, mine in zip(seconds[name], seconds[ours], strict=True))
+            for name in others
+        },
+        "max_abs_difference": agreement,
+    }
+
+
+def _compare(case: Case, workers: Mapping[str, Worker]) -> dict[str, dict[str, float]]:
+    """Return the largest difference of any number between each engine's vectors and ours.
+
+    The peers carry state from batch to batch, so ours do too in ``"carried"``; ``"reset"`` compares what ours return
+    as they are timed, on the first batch, where the peers start from zeros too.
+    """
+    ours, *others = workers
+    if not others:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+
+        def vectors(name: str, batches: list[Sentences], *, carry: bool) -> Any:
+            path = Path(folder) / "vectors.npy"
+            workers[name].ask("save", batches=batches, path=str(path), carry=carry)
+            return np.load(path)
+
+        carried = vectors(ours, case.batches, carry=True)
+        reset = vectors(ours, case.batches[:1], carry=False)
+        differences = {}
+        for name in others:
+            theirs = vectors(name, case.batches, carry=True)
+            differences[name] = {
+                "carried": float(np.abs(theirs - carried).max()),
+                "reset": float(np.abs(theirs[:, : reset.shape[1]] - reset).max()),
+            }
+    return differences

@@ -1,0 +1,92 @@
+"""A process that holds one engine and answers requests: ``PYTHON -m benchmarks.worker NAME``.
+
+One JSON object a line on standard input, ``{"call": NAME, "arguments": {...}}``; one a line on standard output, with
+the result.  What a library prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.engines import ENGINES, Batch, Engine
+from benchmarks.machine import Machine
+
+
+class Host:
+    """The calls that a worker answers about an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def start(self, folder: str, max_batch_size: int) -> dict[str, Any]:
+        """Import the library and load a model."""
+        import_seconds, versions = timed(self.engine.import_library)
+        load_seconds, _ = timed(self.engine.load, folder, max_batch_size)
+        return {
+            "versions": versions,
+            "import_seconds": import_seconds,
+            "load_seconds": load_seconds,
+            "peak_bytes": peak_bytes(),
+        }
+
+    def run(self, batches: Sequence[Batch]) -> dict[str, Any]:
+        """Time the batches, one after the other."""
+        seconds, _ = timed(lambda: [self.engine.embed(batch) is None for batch in batches])
+        return {"seconds": seconds, "peak_bytes": peak_bytes()}
+
+    def run_corpus(self, sentences: Batch) -> dict[str, Any]:
+        """Time the sentences, batched as the library's user has them."""
+        seconds, _ = timed(self.engine.embed_corpus, sentences)
+        return {"seconds": seconds, "peak_bytes": peak_bytes()}
+
+    def save(self, batches: Sequence[Batch], path: str, carry: bool) -> dict[str, Any]:
+        """Write the vectors of the batches from zero states, one array of all tokens."""
+        self.engine.reset()
+        embed = self.engine.embed_carried if carry else self.engine.embed
+        arrays = []
+        for batch in batches:
+            arrays += self.engine.vectors(embed(batch), [len(sentence) for sentence in batch])
+        np.save(path, np.concatenate(arrays, axis=1, dtype=np.float32))
+        self.engine.reset()
+        return {}
+
+
+def timed(function: Any, *arguments: Any) -> tuple[float, Any]:
+    """Call a function; return seconds and result."""
+    start = time.perf_counter()
+    result = function(*arguments)
+    return time.perf_counter() - start, result
+
+
+def peak_bytes() -> int | None:
+    """Return the most memory that this process ever held, where the system says it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    [line] = [line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
+def main(name: str) -> None:
+    """Answer requests until the input ends."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    if hasattr(os, "sched_setaffinity"):  # for the thread pools that no variable bounds
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(os.environ["OMP_NUM_THREADS"])])
+    host: Host | Machine = Machine() if name == "machine" else Host(ENGINES[name]())
+    for line in sys.stdin:
+        request = json.loads(line)
+        answers.write(json.dumps(getattr(host, request["call"])(**request["arguments"])) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
