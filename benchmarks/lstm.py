@@ -10,6 +10,7 @@ import numpy as np
 from numpy_elmo import Elmo
 from numpy_elmo.batching import pack
 from numpy_elmo.layers.lstm import LstmState
+from numpy_elmo.threads import Workers, chosen_threads
 
 
 def lstm_seconds(elmo: Elmo, n_rows: int, n_steps: int) -> float:
@@ -28,8 +29,9 @@ def lstm_seconds(elmo: Elmo, n_rows: int, n_steps: int) -> float:
     state = tuple(map(draw, forward)), tuple(map(draw, backward))
     tokens = generator.standard_normal((n_rows * n_steps, P), np.float32)
     packing = pack([n_steps] * n_rows)
+    workers = Workers(chosen_threads(threads=None))
     start = time.perf_counter()
-    elmo.bilm(tokens, packing, state)
+    elmo.bilm(tokens, packing, state, workers)
     return time.perf_counter() - start
 
 

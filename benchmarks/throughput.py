@@ -102,13 +102,21 @@ def _compare(case: Case, workers: Mapping[str, Worker]) -> dict[str, dict[str, f
             workers[name].ask("save", batches=batches, path=str(path), carry=carry)
             return np.load(path)
 
+        def as_timed() -> Any:
+            if not case.as_corpus:
+                return vectors(ours, case.batches[:1], carry=False)
+            path = Path(folder) / "vectors.npy"
+            workers[ours].ask("save_corpus", sentences=case.sentences, path=str(path))
+            return np.load(path)
+
         carried = vectors(ours, case.batches, carry=True)
-        reset = vectors(ours, case.batches[:1], carry=False)
+        n_first = sum(map(len, case.batches[0]))
+        reset = as_timed()[:, :n_first]
         differences = {}
         for name in others:
             theirs = vectors(name, case.batches, carry=True)
             differences[name] = {
                 "carried": float(np.abs(theirs - carried).max()),
-                "reset": float(np.abs(theirs[:, : reset.shape[1]] - reset).max()),
+                "reset": float(np.abs(theirs[:, :n_first] - reset).max()),
             }
     return differences
