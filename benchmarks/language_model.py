@@ -1,6 +1,6 @@
 """What full normalisation over the published vocabulary costs, as a ratio to the bare matrix product.
 
-    python -m benchmarks.language_model [--json FILE] [--words N] [--width P] [--repeats R]
+    python -m benchmarks language-model [--json FILE] [--words N] [--width P] [--repeats R]
 
 A made softmax of 793,471 x 512 is written to a temporary folder (1.6 GB).  Measured, with the product ``h @ W.T`` of
 the same positions as the unit: the top 10 next words at the last position of a 20-token sentence, the top 10 at all 21
@@ -92,14 +92,16 @@ def measure(n_words: int, width: int, repeats: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description="Cost of full normalisation, in matrix products.")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--words", type=int, default=WORDS, metavar="N", help=f"size of the vocabulary ({WORDS:,})")
     parser.add_argument("--width", type=int, default=WIDTH, metavar="P", help=f"length of a vector ({WIDTH})")
     parser.add_argument("--repeats", type=int, default=5, metavar="R", help="timings of each kind (5)")
-    arguments = parser.parse_args()
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Measure, and print a table."""
     report = measure(arguments.words, arguments.width, arguments.repeats)
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -114,7 +116,3 @@ def main() -> None:
             f"{row['ratio']:>6.2f}"
         )
     sys.stdout.write("\n".join(lines) + "\n")
-
-
-if __name__ == "__main__":
-    main()

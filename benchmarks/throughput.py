@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.client import EngineSpec, Worker, summary, take_turns
+from benchmarks.text import Sentences
 
-Sentences = list[list[str]]
+
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,14 @@ class Host:
     def start(self, folder: str, max_batch_size: int) -> dict[str, Any]:
         """Import the library and load a model."""
         versions = self.engine.import_library()
+        imported = peak_bytes()
         seconds, _ = timed(self.engine.load, folder, max_batch_size)
-        return {"versions": versions, "load_seconds": seconds, "peak_bytes": peak_bytes()}
+        return {
+            "versions": versions,
+            "load_seconds": seconds,
+            "imported_peak_bytes": imported,
+            "peak_bytes": peak_bytes(),
+        }
 
     def first(self, sentence: list[str]) -> dict[str, Any]:
         """Time a sentence as it is, without forgetting anything."""

@@ -1,0 +1,68 @@
+"""What our own cost depends on: length, batch size, size of the corpus, threads."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import chain, cycle, islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks.client import EngineSpec, Worker, take_turns
+from benchmarks.text import Sentences
+from benchmarks.throughput import Case
+
+LENGTHS = (1, 2, 5, 10, 20, 40, 80, 160)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+TOKENS_A_LENGTH = 1280  # embedded at each length, in batches of at most 32
+
+
+def measure(ours: EngineSpec, folder: Path, sentences: Sentences, threads: int, rounds: int) -> dict[str, Any]:
+    """Return milliseconds a token over each of them."""
+    by_length = sorted(sentences, key=len)
+    with Worker(ours, threads) as worker:
+        worker.ask("start", folder=str(folder), max_batch_size=max(BATCH_SIZES))
+        sizes = [4**k for k in range(2, 12) if 4**k < len(sentences)] + [len(sentences)]
+        return {
+            "sentence_length": _series({n: of_length(sentences, n) for n in LENGTHS}, worker, rounds),
+            "batch_size": _series({n: Case("", by_length, n) for n in BATCH_SIZES}, worker, rounds),
+            "corpus_size": _series({n: Case("", sentences[:n], 64, as_corpus=True) for n in sizes}, worker, rounds),
+            "threads": _threads(ours, folder, Case("", sentences, 64, as_corpus=True), threads, rounds),
+        }
+
+
+def of_length(sentences: Sentences, length: int) -> Case:
+    """Cut the running text into sentences of one length."""
+    n_sentences = max(4, min(128, TOKENS_A_LENGTH // length))
+    tokens = list(islice(cycle(chain.from_iterable(sentences)), n_sentences * length))
+    return Case("", [tokens[k : k + length] for k in range(0, len(tokens), length)], 32)
+
+
+def _series(cases: Mapping[int, Case], worker: Worker, rounds: int) -> list[dict[str, float]]:
+    worker.ask("run", batches=next(iter(cases.values())).batches[:1])
+    seconds = take_turns({str(n): partial(case.seconds, worker) for n, case in cases.items()}, rounds)
+    return [_point(n, case, seconds[str(n)]) for n, case in cases.items()]
+
+
+def _point(n: int, case: Case, seconds: Sequence[float]) -> dict[str, float]:
+    n_tokens = sum(map(len, case.sentences))
+    return {"n": n, "tokens": n_tokens, "milliseconds_per_token": 1e3 * statistics.median(seconds) / n_tokens}
+
+
+def _threads(ours: EngineSpec, folder: Path, case: Case, most: int, rounds: int) -> list[dict[str, Any]]:
+    """Run a corpus with every number of threads, the BLAS with one and with as many."""
+    counts = sorted({2**k for k in range(most.bit_length()) if 2**k <= most} | {most})
+    settings = [(n, blas) for n in counts for blas in sorted({1, n})]
+    with ExitStack() as stack:
+        works = {}
+        for n, blas in settings:
+            spec = replace(ours, environment={"OPENBLAS_NUM_THREADS": str(blas), **ours.environment})
+            worker = stack.enter_context(Worker(spec, n))
+            worker.ask("start", folder=str(folder), max_batch_size=64)
+            case.seconds(worker)
+            works[f"{n} {blas}"] = partial(case.seconds, worker)
+        seconds = take_turns(works, rounds)
+    return [{"blas_threads": blas, **_point(n, case, seconds[f"{n} {blas}"])} for n, blas in settings]
