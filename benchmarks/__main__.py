@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import language_model, report, run
+from benchmarks import language_model, plots, report, run
 
 COMMANDS = {
     "run": (run, "measure speed, memory and size, beside the peers, and write JSON"),
     "report": (report, "render the figures as Markdown tables"),
+    "plot": (plots, "draw the figures"),
     "language-model": (language_model, "what full normalisation costs, in matrix products"),
 }
 

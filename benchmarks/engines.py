@@ -4,6 +4,8 @@ A worker process holds one of them; this module is imported by interpreters that
 is imported where it is used.
 """
 
+# ruff: noqa: D102 - the methods are described once, by the base class
+
 from __future__ import annotations
 
 import os
@@ -52,12 +54,12 @@ class Engine(ABC):
         for start in range(0, len(sentences), 64):
             yield self.embed(sentences[start : start + 64])
 
-    def forget(self) -> None:
+    def forget(self) -> None:  # noqa: B027 - the peers keep nothing
         """Forget what was kept of earlier texts to be faster on later ones: every timing starts as on a new text."""
 
 
 class NumpyElmo(Engine):
-    """This package."""
+    """The package itself."""
 
     def import_library(self) -> dict[str, str]:
         import numpy_elmo  # noqa: PLC0415

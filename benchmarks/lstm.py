@@ -23,7 +23,9 @@ def lstm_seconds(elmo: Elmo, n_rows: int, n_steps: int) -> float:
     P = elmo.options.lstm.projection_dim
 
     def draw(zeros: LstmState) -> LstmState:
-        return LstmState(*(generator.uniform(-0.1, 0.1, array.shape).astype(np.float32) for array in (zeros.h, zeros.c)))
+        return LstmState(
+            *(generator.uniform(-0.1, 0.1, array.shape).astype(np.float32) for array in (zeros.h, zeros.c))
+        )
 
     forward, backward = elmo.bilm.zero_state(n_rows)
     state = tuple(map(draw, forward)), tuple(map(draw, backward))

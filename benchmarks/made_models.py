@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from tests.fixtures.recipes import PUBLISHED, SMALL, write_weights
@@ -14,10 +15,10 @@ RECIPES = {
 }
 
 
-def write_model(folder: Path, size: str) -> Path:
+def write_model(folder: Path, size: str, seed: int | None = None) -> Path:
     """Write a model folder, which every engine can load."""
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = RECIPES[size]
+    recipe = RECIPES[size] if seed is None else replace(RECIPES[size], seed=seed)
     (folder / "options.json").write_text(json.dumps(recipe.options), encoding="utf-8")
     write_weights(folder / "weights.hdf5", recipe)
     return folder

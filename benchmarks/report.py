@@ -163,7 +163,9 @@ def _startup(figures: Figures) -> list[str]:
     return [
         "### Start",
         f"Seconds.  Plain reading of the file ({weights / 1e6:,.0f} MB) takes {figures['read_seconds']:.2f}.",
-        table(["", *map(label, engines)], [[n, *(f"{engines[e][k]:.2f}" for e in engines)] for n, k in seconds.items()]),
+        table(
+            ["", *map(label, engines)], [[n, *(f"{engines[e][k]:.2f}" for e in engines)] for n, k in seconds.items()]
+        ),
         "### Peak memory",
         "MB of the whole process, and how many times the weights that is.",
         table(

@@ -80,7 +80,9 @@ def measure(arguments: argparse.Namespace, model: Path) -> dict[str, Any]:
         "limits": lambda: limits.measure(ours, model, arguments.rows, threads, rounds),
         "costs": lambda: costs.measure(ours, model, sentences, threads, rounds),
         "startup": lambda: startup.measure(engines, model, batch, threads, rounds),
-        "install": lambda: {engine.name: installed.measure(engine) for engine in engines if engine.name == engine.engine},
+        "install": lambda: {
+            engine.name: installed.measure(engine) for engine in engines if engine.name == engine.engine
+        },
     }
     options = json.loads((model / "options.json").read_text(encoding="utf-8"))
     return {

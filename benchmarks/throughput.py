@@ -17,8 +17,6 @@ from benchmarks.client import EngineSpec, Worker, summary, take_turns
 from benchmarks.text import Sentences
 
 
-
-
 @dataclass(frozen=True)
 class Case:
     """Sentences, and how they are batched."""
@@ -52,7 +50,9 @@ def cases(sentences: Sentences, batch_sizes: Sequence[int], n_few: int) -> list[
     ]
 
 
-def measure(engines: Sequence[EngineSpec], folder: Path, listed: Sequence[Case], threads: int, rounds: int) -> dict[str, Any]:
+def measure(
+    engines: Sequence[EngineSpec], folder: Path, listed: Sequence[Case], threads: int, rounds: int
+) -> dict[str, Any]:
     """Run all cases on all engines; the first engine is ours, the unit of the ratios."""
     with ExitStack() as stack:
         workers = {engine.name: stack.enter_context(Worker(engine, threads)) for engine in engines}

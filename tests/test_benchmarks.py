@@ -1,0 +1,186 @@
+"""The benchmarks run and compare what they say they compare; no time is asserted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.client import EngineSpec, Worker, take_turns
+from benchmarks.engines import NumpyElmo
+from benchmarks.lstm import lstm_work
+from benchmarks.made_models import write_model
+from benchmarks.report import BEGIN, END, insert, table
+from benchmarks.text import SAMPLE, describe, read_sentences
+from benchmarks.throughput import cases
+from benchmarks.worker import NumpyHost
+from numpy_elmo import load
+from numpy_elmo.tokens import TokenEncoder
+
+OURS = EngineSpec("numpy_elmo", "numpy_elmo")
+
+
+@pytest.fixture(scope="module")
+def results_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The figures of a quick run, our side against itself with one setting changed."""
+    path = tmp_path_factory.mktemp("results") / "results.json"
+    main(["run", "--quick", "--threads", "2", "--variant", "plain", "NUMPY_ELMO_PRODUCTS=plain", "--json", str(path)])
+    return path
+
+
+@pytest.fixture
+def results(results_file: Path) -> Any:
+    return json.loads(results_file.read_text(encoding="utf-8"))
+
+
+def test_a_quick_run_measures_every_part(results: Any) -> None:
+    assert {"throughput", "limits", "costs", "startup", "install"} < results.keys()
+    names = ["batch 1", "batch 8", "batch 64, sorted by length", "a corpus as its user runs it"]
+    assert [case["name"] for case in results["throughput"]["cases"]] == names
+    assert [row["rows"] for row in results["limits"]["rows"]] == [1, 4]
+    assert {point["blas_threads"] for point in results["costs"]["threads"]} == {1, 2}
+    assert results["startup"]["engines"].keys() == {"numpy_elmo", "plain"}
+    assert results["install"]["numpy_elmo"].keys() == {"numpy-elmo", "numpy", "h5py"}
+    assert all(size > 1e6 for size in results["install"]["numpy_elmo"].values())
+
+
+def test_every_engine_is_timed_once_a_round_and_compared_pair_by_pair(results: Any) -> None:
+    for case in results["throughput"]["cases"]:
+        ours, theirs = case["seconds"]["numpy_elmo"], case["seconds"]["plain"]
+        assert len(ours) == len(theirs) == results["throughput"]["rounds"] == 2
+        ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
+        found = case["times_faster"]["plain"]
+        assert [found["min"], found["max"]] == pytest.approx(ratios)
+        assert case["tokens_per_second"]["plain"] == pytest.approx(case["tokens"] / np.median(theirs))
+
+
+def test_the_vectors_agree_and_are_compared_in_the_same_run(results: Any) -> None:
+    for case in results["throughput"]["cases"]:
+        differences = case["max_abs_difference"]["plain"]
+        assert differences.keys() == {"carried", "reset"}
+        assert max(differences.values()) < 2e-6
+
+
+def test_other_weights_are_seen_in_the_vectors(tmp_path: Path) -> None:
+    """The comparison must be able to fail: another model's vectors are far away."""
+    batches = [[["a", "few", "words"], ["."]]]
+    arrays = []
+    with Worker(OURS, 1) as worker:
+        for seed in (1, 2):
+            folder = write_model(tmp_path / str(seed), "minute", seed=seed)
+            worker.ask("start", folder=str(folder), max_batch_size=2)
+            worker.ask("save", batches=batches, path=str(tmp_path / "vectors.npy"), carry=False)
+            arrays.append(np.load(tmp_path / "vectors.npy"))
+    assert np.abs(arrays[0] - arrays[1]).max() > 0.1
+    expected = np.concatenate(load(tmp_path / "2").embed(batches[0]), axis=1)
+    np.testing.assert_allclose(arrays[1], expected, rtol=0, atol=2e-6)
+
+
+def test_every_timing_starts_with_an_empty_token_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[str] = []
+    encode = TokenEncoder.__call__
+
+    def spy(self: TokenEncoder, tokens: Sequence[str], *rest: Any) -> Any:
+        encoded.extend(tokens)
+        return encode(self, tokens, *rest)
+
+    monkeypatch.setattr(TokenEncoder, "__call__", spy)
+    engine = NumpyElmo()
+    engine.import_library()
+    engine.load(str(write_model(tmp_path / "model", "minute")), 1)
+    host = NumpyHost(engine)
+    for _ in range(2):
+        encoded.clear()
+        host.run([[["new", "words"]]])
+        assert {"new", "words"} <= set(encoded)
+        encoded.clear()
+        host.run_corpus([["new", "words"], ["more", "words"]])
+        assert {"new", "words", "more"} <= set(encoded)
+
+
+def test_a_worker_that_fails_says_what_it_said(tmp_path: Path) -> None:
+    with (
+        Worker(OURS, 1) as worker,
+        pytest.raises(RuntimeError, match=r"(?s)numpy_elmo ended at 'start'.*ModelNotFound"),
+    ):
+        worker.ask("start", folder=str(tmp_path / "nothing"), max_batch_size=1)
+
+
+def test_engines_take_turns_within_a_round() -> None:
+    order: list[str] = []
+
+    def work(name: str) -> float:
+        order.append(name)
+        return float(len(order))
+
+    figures = take_turns({"a": lambda: work("a"), "b": lambda: work("b")}, 2)
+    assert order == ["a", "b", "a", "b"]
+    assert figures == {"a": [1, 3], "b": [2, 4]}
+
+
+def test_the_lstm_work_of_the_published_size_is_151_million_operations_a_position() -> None:
+    options = {"lstm": {"projection_dim": 512, "dim": 4096, "n_layers": 2}}
+    flops, weight_bytes = lstm_work(options, n_rows=3, n_steps=7)
+    assert flops == 2 * 3 * 7 * 4 * (2 * 512 * 16384 + 4096 * 512)
+    assert flops / 21 == pytest.approx(151e6, rel=1e-2)
+    assert weight_bytes == 4 * 4 * (7 * (512 * 16384 + 4096 * 512) + 512 * 16384)
+
+
+def test_the_sample_is_text_of_the_kind_that_it_stands_for() -> None:
+    sentences = read_sentences(SAMPLE)
+    text = describe(sentences)
+    assert text["sentences"] == len({tuple(sentence) for sentence in sentences}) == 256
+    assert 12 < text["mean_tokens"] < 14
+    assert 0.3 < text["distinct_tokens"] < 0.5
+
+
+def test_all_cases_hold_the_sentences_that_they_say() -> None:
+    sentences = read_sentences(SAMPLE)
+    one, large, by_length, corpus = cases(sentences, [1, 256], n_few=64)
+    assert one.batches == [[sentence] for sentence in sentences[:64]]
+    assert large.batches == [sentences]
+    lengths = [len(sentence) for batch in by_length.batches for sentence in batch]
+    assert lengths == sorted(map(len, sentences))
+    assert corpus.sentences == sentences
+
+
+def test_tables_hold_the_figures(results_file: Path, results: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["report", str(results_file)])
+    text = capsys.readouterr().out
+    rows = [line for line in text.splitlines() if line.startswith("| batch 8 |")]
+    speed = results["throughput"]["cases"][1]["tokens_per_second"]
+    assert rows[0] == f"| batch 8 | 8 | {speed['numpy_elmo']:,.0f} | {speed['plain']:,.0f} |"
+    assert len(rows) == 3, "speeds, ratios and differences"
+    for heading in ("Throughput", "LSTM layers", "Cost of a token", "Start", "Peak memory", "Installed size"):
+        assert f"### {heading}" in text
+
+
+def test_tables_go_between_the_marks_of_a_page(tmp_path: Path, results_file: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    for _ in range(2):  # the second time replaces the first
+        main(["report", str(results_file), "--into", str(page)])
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith(f"before\n{BEGIN}\n")
+        assert text.endswith(f"{END}\nafter\n")
+        assert text.count("### Throughput") == 1
+        assert "old" not in text
+    with pytest.raises(SystemExit, match="needs the two lines"):
+        insert("no marks", "text")
+
+
+def test_a_table_is_markdown() -> None:
+    assert table(["", "n"], [["a", "1"]]) == "|  | n |\n| --- | ---: |\n| a | 1 |"
+
+
+def test_plots_are_drawn_for_light_and_dark_pages(tmp_path: Path, results_file: Path) -> None:
+    main(["plot", str(results_file), str(tmp_path)])
+    names = {path.name for path in tmp_path.iterdir()}
+    plots = ("throughput", "lstm", "sentence_length", "batch_size")
+    assert names == {f"{p}-{t}.{s}" for p in plots for t in ("light", "dark") for s in ("svg", "png")}
+    assert (tmp_path / "lstm-light.png").read_bytes() != (tmp_path / "lstm-dark.png").read_bytes()
