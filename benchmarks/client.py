@@ -115,3 +115,8 @@ def summary(values: Iterable[float]) -> dict[str, float]:
     """Return median, smallest and largest."""
     listed = list(values)
     return {"median": statistics.median(listed), "min": min(listed), "max": max(listed)}
+
+
+def say(what: str) -> None:
+    """Tell what is being measured now."""
+    print(what, file=sys.stderr, flush=True)

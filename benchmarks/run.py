@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import costs, installed, limits, startup, throughput
-from benchmarks.client import EngineSpec
+from benchmarks.client import EngineSpec, say
 from benchmarks.made_models import RECIPES, write_model
 from benchmarks.text import SAMPLE, describe, read_sentences
 
@@ -75,7 +75,7 @@ def measure(arguments: argparse.Namespace, model: Path) -> dict[str, Any]:
     ours, threads, rounds = engines[0], arguments.threads, arguments.rounds
     compared = throughput.cases(sentences, arguments.batch_sizes, arguments.few)
     batch = throughput.Case("", sentences[:64], 64)
-    parts: dict[str, Callable[[], dict[str, Any]]] = {
+    measures: dict[str, Callable[[], dict[str, Any]]] = {
         "throughput": lambda: throughput.measure(engines, model, compared, threads, rounds),
         "limits": lambda: limits.measure(ours, model, arguments.rows, threads, rounds),
         "costs": lambda: costs.measure(ours, model, sentences, threads, rounds),
@@ -85,7 +85,7 @@ def measure(arguments: argparse.Namespace, model: Path) -> dict[str, Any]:
         },
     }
     options = json.loads((model / "options.json").read_text(encoding="utf-8"))
-    return {
+    results = {
         "machine": describe_machine(),
         "settings": {
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -96,8 +96,12 @@ def measure(arguments: argparse.Namespace, model: Path) -> dict[str, Any]:
             "environment": dict(ours.environment),
             "text": {"name": arguments.text.name, **describe(sentences)},
         },
-        **{name: parts[name]() for name in PARTS if name in arguments.only},
     }
+    for part in PARTS:
+        if part in arguments.only:
+            say(part)
+            results[part] = measures[part]()
+    return results
 
 
 def list_engines(arguments: argparse.Namespace) -> list[EngineSpec]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.client import EngineSpec, Worker, summary, take_turns
+from benchmarks.client import EngineSpec, Worker, say, summary, take_turns
 from benchmarks.text import Sentences
 
 
@@ -68,6 +68,7 @@ def measure(
 
 
 def _measure_case(case: Case, workers: Mapping[str, Worker], rounds: int) -> dict[str, Any]:
+    say(f"  {case.name}")
     ours, *others = workers
     agreement = _compare(case, workers)  # the vectors, and a full warm-up with these very batches for everybody
     seconds = take_turns({name: partial(case.seconds, worker) for name, worker in workers.items()}, rounds)
