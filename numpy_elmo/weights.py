@@ -16,8 +16,6 @@ says why there is no need for it here.
 
 from __future__ import annotations
 
-from typing import cast
-
 import h5py
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +23,7 @@ import numpy.typing as npt
 from numpy_elmo.bilm import Bilm
 from numpy_elmo.characters import N_CHARACTERS
 from numpy_elmo.errors import WeightsError
+from numpy_elmo.hdf5_checks import HDF5_ERRORS, dataset_problem, size_problem
 from numpy_elmo.layers.activations import relu
 from numpy_elmo.layers.arrays import Array, read_only
 from numpy_elmo.layers.char_cnn import CharCNN, Convolution
@@ -179,8 +178,7 @@ def read_token_table(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike
     WeightsError
         If there is no such dataset, its vectors have another length, or values are not finite.
     """
-    item = cast("object", file.get(TOKEN_TABLE))
-    n_tokens = item.shape[0] if isinstance(item, h5py.Dataset) and item.ndim else 0
+    n_tokens = 0 if dataset_problem(file, TOKEN_TABLE) else next(iter(file[TOKEN_TABLE].shape), 0)
     if problems := _misfits(file, {TOKEN_TABLE: (n_tokens, options.projection_dim)}):
         remedy = "Give the file that dump_token_embeddings wrote for this model, or the weights of a token-input model."
         raise _misfit(name, problems, remedy)
@@ -246,7 +244,7 @@ def _read(file: h5py.File, dataset: str, dtype: npt.DTypeLike, name: str) -> Arr
     try:
         with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
             stored.read_direct(values)
-    except OSError as error:
+    except HDF5_ERRORS as error:
         raise WeightsError(f"{name}: {dataset} cannot be read ({error}); fetch the file again") from error
     if not np.isfinite(values).all():
         n_bad = values.size - np.count_nonzero(np.isfinite(values))
@@ -260,16 +258,14 @@ def _read(file: h5py.File, dataset: str, dtype: npt.DTypeLike, name: str) -> Arr
 def _misfits(file: h5py.File, shapes: dict[str, tuple[int, ...]]) -> list[str]:
     problems = []
     for dataset, shape in shapes.items():
-        item = cast("object", file.get(dataset))
-        if item is None:
-            problems.append(f"{dataset}: expected {shape}, found no such dataset")
-        elif not isinstance(item, h5py.Dataset):
-            problems.append(f"{dataset}: expected {shape}, found a group")
-        elif item.shape != shape:
+        if problem := dataset_problem(file, dataset):
+            problems.append(f"{dataset}: expected {shape}, found {problem}")
+        elif (item := file[dataset]).shape != shape:
             problems.append(f"{dataset}: expected {shape}, found {item.shape}")
         elif item.dtype.kind != "f":
             problems.append(f"{dataset}: expected floating-point values, found {item.dtype}")
-    return problems
+    too_large = None if problems else size_problem(file, shapes.values())
+    return [too_large] if too_large else problems
 
 
 def _more_highways(file: h5py.File, cnn: CharCnnOptions) -> list[str]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from numpy_elmo import models
 from numpy_elmo.errors import InputError, ModelNotFoundError, WeightsError
+from numpy_elmo.hdf5_checks import HDF5_ERRORS, dataset_problem, size_problem
 from numpy_elmo.language_model.softmax import BLOCK_VALUES, InMemory, Matrix, OnDisk, Softmax
 from numpy_elmo.layers.arrays import Array, read_only
 from numpy_elmo.source import ModelFiles, open_hdf5, open_member
@@ -175,9 +176,13 @@ def read_softmax(
         a W that stays on disk the values are looked at when they are used.
     """
     with file.open_file() as opened:
-        W, b = opened.get("softmax/W"), opened.get("softmax/b")
-        if not (isinstance(W, h5py.Dataset) and isinstance(b, h5py.Dataset)):
-            raise WeightsError(f"{file.name} holds no softmax: the datasets softmax/W and softmax/b are expected")
+        for name in ("softmax/W", "softmax/b"):
+            if problem := dataset_problem(opened, name):
+                raise WeightsError(
+                    f"{file.name} holds no softmax: {name} is expected to be a dataset, found {problem}; "
+                    "give the file that the softmax was published in"
+                )
+        W, b = opened["softmax/W"], opened["softmax/b"]
         if W.ndim != 2 or b.shape != W.shape[:1] or W.dtype.kind != "f" or b.dtype.kind != "f":
             raise WeightsError(
                 f"{file.name}: softmax/W must be (V, P) and softmax/b (V,), floating-point; "
@@ -193,6 +198,8 @@ def read_softmax(
                 f"{file.name}: softmax/W has {W.shape[0]:,} rows, and {vocabulary_name} has {len(vocabulary):,} words; "
                 "give the vocabulary that the softmax was trained with"
             )
+        if problem := size_problem(opened, [W.shape, b.shape]):
+            raise WeightsError(f"{file.name}: {problem}; fetch the file again")
         biases = _read(b, file.name, dtype)
         shape = (int(W.shape[0]), int(W.shape[1]))
         weights: Matrix = (
@@ -211,7 +218,7 @@ def _read(dataset: h5py.Dataset, name: str, dtype: npt.DTypeLike) -> Array:
         rows = slice(start, start + n_rows)
         try:
             values[rows] = dataset[rows]
-        except OSError as error:
+        except HDF5_ERRORS as error:
             raise WeightsError(f"{name}: {dataset.name[1:]} cannot be read ({error}); fetch the file again") from error
         if not np.isfinite(values[rows]).all():
             raise WeightsError(

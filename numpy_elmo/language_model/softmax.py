@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.errors import WeightsError
+from numpy_elmo.hdf5_checks import HDF5_ERRORS
 from numpy_elmo.layers.arrays import Array, read_only
 
 Float64s = npt.NDArray[np.float64]
@@ -98,7 +99,7 @@ class OnDisk:
             for start in range(0, self.shape[0], n_rows):
                 try:
                     block = dataset[start : start + n_rows]
-                except OSError as error:
+                except HDF5_ERRORS as error:
                     raise WeightsError(
                         f"{self.name}: softmax/W cannot be read ({error}); fetch the file again"
                     ) from error
