@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from numpy_elmo.tracing import recording
 from numpy_elmo.weights import read_model
 
 Layers: TypeAlias = Literal["all", "top", "average"] | int | ScalarMix
+Item = TypeVar("Item")
 StatePolicy: TypeAlias = Literal["reset", "carry", "frozen"]
 
 # Tokens of a window of `Elmo.embed_corpus`: their vectors are held until all of it is done.
@@ -496,9 +497,8 @@ def _each_checked(sentences: Iterable[Iterable[str]]) -> Iterator[list[str]]:
             "sentences must be a list of token lists, not one string: "
             "give [text.split()] for one sentence, [line.split() for line in text.splitlines()] for one a line"
         )
-    if not isinstance(sentences, Iterable):
-        raise InputTypeError(f"sentences must be a list of token lists, not {type(sentences).__name__}")
-    return (_check_sentence(sentence, index) for index, sentence in enumerate(sentences))
+    items = _iterate(sentences, "sentences must be a list of token lists")
+    return (_check_sentence(sentence, index) for index, sentence in enumerate(items))
 
 
 def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:
@@ -507,15 +507,22 @@ def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:
             f"sentence {index} is a string, {_short(sentence)}, where a list of tokens belongs: "
             "give sentence.split(), or [tokens] if the list that you gave is itself one sentence"
         )
-    if not isinstance(sentence, Iterable):
-        raise InputTypeError(f"sentence {index} must be a list of tokens, not {type(sentence).__name__}")
-    tokens = list(sentence)
+    tokens = list(_iterate(sentence, f"sentence {index} must be a list of tokens"))
     for position, token in enumerate(tokens):
         if not isinstance(token, str):
             raise InputTypeError(
                 f"sentence {index}, token {position} must be a string, not {type(token).__name__}: {_short(token)}"
             )
     return tokens
+
+
+def _iterate(values: Iterable[Item], expected: str) -> Iterator[Item]:
+    if isinstance(values, (set, frozenset, dict)):  # their order says nothing, and would decide about the vectors
+        raise InputTypeError(f"{expected}, not {type(values).__name__}, which has no order")
+    try:
+        return iter(values)
+    except TypeError as error:  # a NumPy array without dimensions is Iterable by its type
+        raise InputTypeError(f"{expected}, not {type(values).__name__}") from error
 
 
 def _short(value: object) -> str:

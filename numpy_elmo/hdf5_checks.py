@@ -96,6 +96,8 @@ def _item_problem(item: object) -> str | None:
         return "a dataset that is kept in other files"
     if item.shape is None:
         return "a dataset without values"
+    if item.dtype.hasobject:
+        return "a dataset of texts or references"
     return None if item.chunks is None else _chunk_problem(item)
 
 

@@ -11,6 +11,12 @@ from numpy_elmo.errors import OptionsError
 
 Activation = Literal["relu", "tanh"]
 
+# Far beyond every published model.  Without bounds, a few digits of an options file could ask for any amount of memory.
+MAX_SIZE = 1 << 20
+MAX_LAYERS = 100
+MAX_FILTERS = 1000
+MAX_CHARACTERS = 1000
+
 
 @dataclass(frozen=True)
 class CharCnnOptions:
@@ -95,23 +101,34 @@ class _Reader:
         return {}
 
     def integer(
-        self, raw: Mapping[str, Any], key: str, where: str, *, at_least: int, default: int | None = None
+        self,
+        raw: Mapping[str, Any],
+        key: str,
+        where: str,
+        *,
+        at_least: int,
+        at_most: int = MAX_SIZE,
+        default: int | None = None,
     ) -> int:
         value = raw.get(key, default)
         if value is None and default is not None:  # an explicit null means "not set", as in bilm-tf
             value = default
-        if isinstance(value, int) and not isinstance(value, bool) and value >= at_least:
+        if isinstance(value, int) and not isinstance(value, bool) and at_least <= value <= at_most:
             return value
-        self.problems.append(f'{where}"{key}" {_found(raw, key)}, expected an integer of at least {at_least}')
+        self.problems.append(
+            f'{where}"{key}" {_found(raw, key)}, expected an integer of at least {at_least} and at most {at_most}'
+        )
         return at_least
 
     def clip(self, raw: Mapping[str, Any], key: str, where: str) -> float | None:
         value = raw.get(key)
         if value is None:
             return None
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_SIZE:
             return float(value)
-        self.problems.append(f'{where}"{key}" {_found(raw, key)}, expected a positive number, null or no such key')
+        self.problems.append(
+            f'{where}"{key}" {_found(raw, key)}, expected a positive number of at most {MAX_SIZE}, null or no such key'
+        )
         return None
 
     def boolean(self, raw: Mapping[str, Any], key: str, where: str) -> bool:
@@ -123,12 +140,13 @@ class _Reader:
 
     def filters(self, raw: Mapping[str, Any], where: str) -> tuple[tuple[int, int], ...]:
         value = raw.get("filters")
-        if isinstance(value, list) and value:
+        if isinstance(value, list) and 0 < len(value) <= MAX_FILTERS:
             pairs = [tuple(pair) for pair in value if isinstance(pair, list) and len(pair) == 2]
-            if len(pairs) == len(value) and all(type(n) is int and n > 0 for pair in pairs for n in pair):
+            if len(pairs) == len(value) and all(type(n) is int and 0 < n <= MAX_SIZE for pair in pairs for n in pair):
                 return cast("tuple[tuple[int, int], ...]", tuple(pairs))
         self.problems.append(
-            f'{where}"filters" {_found(raw, "filters")}, expected a list of [width, count] with positive integers'
+            f'{where}"filters" {_found(raw, "filters")}, expected a list of [width, count] with positive integers '
+            f"of at most {MAX_SIZE}, at most {MAX_FILTERS} of them"
         )
         return ((1, 1),)
 
@@ -136,7 +154,10 @@ class _Reader:
 def _found(raw: Mapping[str, Any], key: str) -> str:
     if key not in raw:
         return "is missing"
-    text = json.dumps(raw[key])
+    try:
+        text = json.dumps(raw[key])
+    except (TypeError, ValueError, RecursionError):  # not from JSON, but from a caller of parse_options
+        text = f"of type {type(raw[key]).__name__}"
     return f"is {text if len(text) <= 60 else text[:57] + '...'}"
 
 
@@ -177,7 +198,8 @@ def parse_options(raw: object, name: str = "options") -> ModelOptions:
     where = "char_cnn: "
     filters = reader.filters(cnn, where)
     embedding = reader.section(cnn, "embedding", where)
-    embedding_dim = reader.integer(embedding, "dim", where + "embedding: ", at_least=1) if embedding else 1
+    is_there = isinstance(cnn.get("embedding"), Mapping)
+    embedding_dim = reader.integer(embedding, "dim", where + "embedding: ", at_least=1) if is_there else 1
     # 261 is what training writes and 262 what inference with bilm-tf asks for; both name the same 261 stored rows.
     n_characters = cnn.get("n_characters", 262)
     if n_characters not in (261, 262):
@@ -187,9 +209,11 @@ def parse_options(raw: object, name: str = "options") -> ModelOptions:
         reader.problems.append(f'{where}"activation" {_found(cnn, "activation")}, expected "relu" or "tanh"')
     char_cnn = CharCnnOptions(
         filters=filters,
-        n_highway=reader.integer(cnn, "n_highway", where, at_least=0, default=0),
+        n_highway=reader.integer(cnn, "n_highway", where, at_least=0, at_most=MAX_LAYERS, default=0),
         embedding_dim=embedding_dim,
-        max_characters_per_token=reader.integer(cnn, "max_characters_per_token", where, at_least=3),
+        max_characters_per_token=reader.integer(
+            cnn, "max_characters_per_token", where, at_least=3, at_most=MAX_CHARACTERS
+        ),
         activation=cast("Activation", activation),
     )
     if char_cnn.max_characters_per_token < char_cnn.widest_filter:
@@ -209,7 +233,7 @@ def _lstm_options(reader: _Reader, lstm: Mapping[str, Any]) -> LstmOptions:
     options = LstmOptions(
         dim=reader.integer(lstm, "dim", where, at_least=1),
         projection_dim=reader.integer(lstm, "projection_dim", where, at_least=1),
-        n_layers=reader.integer(lstm, "n_layers", where, at_least=1),
+        n_layers=reader.integer(lstm, "n_layers", where, at_least=1, at_most=MAX_LAYERS),
         cell_clip=reader.clip(lstm, "cell_clip", where),
         proj_clip=reader.clip(lstm, "proj_clip", where),
         use_skip_connections=reader.boolean(lstm, "use_skip_connections", where),
@@ -299,7 +323,7 @@ def _decode_json(data: bytes, name: str) -> object:
         raise OptionsError(f"{name} is an HDF5 file, not options: were the weight file and the options file swapped?")
     try:
         raw: object = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_no_duplicates)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:  # not UTF-8, not JSON, or an integer of more digits than Python reads
         raise OptionsError(f"{name} is not JSON ({error}); fetch the model's options file again") from error
     except RecursionError as error:
         raise OptionsError(f"{name} is nested too deeply for an options file") from error
@@ -316,7 +340,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise _DuplicateKeyError(f'"{key}"')
+            raise _DuplicateKeyError(json.dumps(key))
         result[key] = value
     return result
 

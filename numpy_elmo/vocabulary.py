@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 from numpy_elmo.characters import SENTENCE_END, SENTENCE_START
 from numpy_elmo.errors import InputError, ModelNotFoundError
+from numpy_elmo.source import exists, to_path
 
 UNKNOWN = "<UNK>"
 
@@ -95,10 +95,13 @@ def read_vocabulary(path: str | os.PathLike[str]) -> Vocabulary:
     InputError
         If it cannot be read, is not UTF-8, holds a word twice, or lacks ``<S>``, ``</S>`` or ``<UNK>``.
     """
+    file = to_path(path, "the vocabulary must be a path")
+    if not exists(file):
+        raise ModelNotFoundError(f"{path}: there is no such vocabulary file")
+    if not file.is_file():  # the other end of a pipe may never write, and a device may never end
+        raise InputError(f"{path} is no regular file; give the vocabulary file")
     try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise ModelNotFoundError(f"{path}: there is no such vocabulary file") from error
+        data = file.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; give the vocabulary file") from error
     return decode_vocabulary(data, str(path))

@@ -16,6 +16,9 @@ EncodingErrors: TypeAlias = Literal["strict", "replace"]
 
 GZIP = b"\x1f\x8b"
 
+# A line is held whole.  The longest that means anything, a book of ten million tokens, has about this size.
+MAX_LINE_BYTES = 64 << 20
+
 
 def read_sentences(path: str, *, encoding_errors: EncodingErrors = "strict") -> Iterator[list[str]]:
     """Read a file of tokenised sentences.
@@ -69,7 +72,12 @@ def read_lines(path: str, *, encoding_errors: EncodingErrors = "strict") -> Iter
     name = "standard input" if path == "-" else path
     with _open_binary(path) as file:
         try:
-            for number, line in enumerate(_unpacked(file), 1):
+            for number, line in enumerate(_lines(_unpacked(file)), 1):
+                if len(line) > MAX_LINE_BYTES:
+                    raise InputError(
+                        f"{name}, line {number} has more than {MAX_LINE_BYTES >> 20} MiB; is it text, one sentence a "
+                        "line?  Cut the line"
+                    )
                 try:
                     text = line.decode("utf-8-sig" if number == 1 else "utf-8", encoding_errors)
                 except UnicodeDecodeError as error:
@@ -91,12 +99,15 @@ def _open_binary(path: str) -> Iterator[IO[bytes]]:
         return
     try:
         file = open(path, "rb")  # noqa: SIM115, PTH123 -- closed below; opening alone is guarded here
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror}; give a text file, or - for standard input"
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path} cannot be read: {reason}; give a text file, or - for standard input") from error
     with file:
         yield file
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: file.readline(MAX_LINE_BYTES + 1), b"")
 
 
 def _unpacked(file: IO[bytes]) -> IO[bytes]:

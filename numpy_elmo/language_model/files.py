@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,7 +19,17 @@ from numpy_elmo.errors import InputError, ModelNotFoundError, WeightsError
 from numpy_elmo.hdf5_checks import HDF5_ERRORS, dataset_problem, size_problem
 from numpy_elmo.language_model.softmax import BLOCK_VALUES, InMemory, Matrix, OnDisk, Softmax
 from numpy_elmo.layers.arrays import Array, read_only
-from numpy_elmo.source import ModelFiles, open_hdf5, open_member
+from numpy_elmo.source import (
+    ModelFiles,
+    exists,
+    inside,
+    is_zip,
+    members,
+    open_hdf5,
+    open_member,
+    read_member,
+    to_path,
+)
 from numpy_elmo.vocabulary import Vocabulary, decode_vocabulary, read_vocabulary
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
@@ -73,20 +82,21 @@ def find_softmax(source: PathLike, model: ModelFiles, softmax: PathLike | None) 
         If there are several.
     """
     if softmax is not None:
-        if not Path(softmax).is_file():
+        given = to_path(softmax, "softmax must be a path")
+        if not exists(given):
             raise ModelNotFoundError(f"{softmax}: there is no such softmax file")
-        return SoftmaxFile(str(softmax), partial(open_hdf5, Path(softmax)))
+        return SoftmaxFile(str(softmax), partial(open_hdf5, given))
     with model.open_weights() as file:
         if "softmax/W" in file:
             return SoftmaxFile(model.name, model.open_weights)
     path = _path(source)
-    if _is_zip(path):
-        members = _members(path, "softmax", ".hdf5")
-        if not members:
+    if is_zip(path):
+        found_members = _members(path, "softmax", ".hdf5")
+        if not found_members:
             raise ModelNotFoundError(
                 f"{path} holds no softmax (softmax/W in its weight file, or *softmax*.hdf5); {REMEDY}"
             )
-        return SoftmaxFile(f"{path}!{members[0]}", partial(open_member, path, members[0]))
+        return SoftmaxFile(f"{path}!{found_members[0]}", partial(open_member, path, found_members[0]))
     found = _beside(path, "*softmax*.hdf5", None, "softmax=...")
     if found is None:
         raise ModelNotFoundError(
@@ -127,11 +137,11 @@ def find_vocabulary(source: PathLike, vocab: PathLike | None, softmax: PathLike 
     path = _path(source)
     if softmax is not None and (found := _beside(Path(softmax), "vocab*.txt", "vocab.txt", "vocab=...")):
         return read_vocabulary(found), str(found)
-    if _is_zip(path):
-        members = _members(path, "vocab", ".txt")
-        if members:
-            with zipfile.ZipFile(path) as archive:
-                return decode_vocabulary(archive.read(members[0]), f"{path}!{members[0]}"), f"{path}!{members[0]}"
+    if is_zip(path):
+        found_members = _members(path, "vocab", ".txt")
+        if found_members:
+            name = f"{path}!{found_members[0]}"
+            return decode_vocabulary(read_member(path, found_members[0]), name), name
     elif found := _beside(path, "vocab*.txt", "vocab.txt", "vocab=..."):
         return read_vocabulary(found), str(found)
     raise ModelNotFoundError(
@@ -230,17 +240,12 @@ def _read(dataset: h5py.Dataset, name: str, dtype: npt.DTypeLike) -> Array:
 
 def _path(source: PathLike) -> Path:
     path = Path(source)
-    return path if path.exists() else models.find(str(source))
-
-
-def _is_zip(path: Path) -> bool:
-    return path.is_file() and zipfile.is_zipfile(path)
+    return path if exists(path) else models.find(str(source))
 
 
 def _members(path: Path, part: str, suffix: str) -> list[str]:
     """Return the members of a zip with such a file name, the least deep first."""
-    with zipfile.ZipFile(path) as archive:
-        names = [PurePosixPath(info.filename) for info in archive.infolist() if not info.is_dir()]
+    names = [PurePosixPath(name) for name in members(path)]
     found = [name for name in names if part in name.name and name.suffix == suffix]
     return [str(name) for name in sorted(found, key=lambda name: (len(name.parts), str(name)))]
 
@@ -248,9 +253,9 @@ def _members(path: Path, part: str, suffix: str) -> list[str]:
 def _beside(path: Path, pattern: str, preferred: str | None, argument: str) -> Path | None:
     folder = path if path.is_dir() else path.parent
     if preferred is not None and (folder / preferred).is_file():
-        return folder / preferred
+        return inside(folder, folder / preferred)
     found = sorted(folder.glob(pattern))
     if len(found) > 1:
         names = ", ".join(one.name for one in found)
         raise InputError(f"{folder} holds several files {pattern} ({names}); give the right one ({argument})")
-    return found[0] if found else None
+    return inside(folder, found[0]) if found else None
