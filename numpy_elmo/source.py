@@ -19,7 +19,7 @@ import h5py
 
 from numpy_elmo import models
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, ModelNotFoundError, OptionsError, WeightsError
-from numpy_elmo.hdf5_checks import FREE_BYTES, HDF5_ERRORS, MAX_EXPANSION
+from numpy_elmo.hdf5_checks import FREE_BYTES, MAX_EXPANSION
 from numpy_elmo.options import ModelOptions, decode_options
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -132,7 +132,11 @@ def is_zip(path: Path) -> bool:
 
 def inside(folder: Path, path: Path) -> Path:
     """Return a path that was found in a folder, unless it is a link to a place outside it (`InputError`)."""
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path} is a link that ends nowhere ({error}); put the file in its place") from error
+    if not is_inside:
         raise InputError(
             f"{path} is a link out of its folder, to {path.resolve()}, and is not followed; if that is the right file, "
             "give it by its own path"
@@ -213,7 +217,7 @@ def _hdf5_errors(name: str) -> Iterator[None]:
         yield
     except ElmoError:
         raise
-    except HDF5_ERRORS as error:
+    except (OSError, RuntimeError, KeyError) as error:
         cut = "truncated" in str(error)
         what = "is cut off before its end" if cut else f"is a damaged HDF5 file ({error})"
         raise WeightsError(f"{name} {what}; fetch it again") from error

@@ -19,6 +19,7 @@ from numpy_elmo.download import Digest, digest
 from numpy_elmo.elmo import load
 from numpy_elmo.errors import ModelNotFoundError, OptionsError, WeightsError
 from numpy_elmo.models import ArchiveMember, Measure, PublishedFile, PublishedModel, RecordedRun
+from numpy_elmo.source import ZIP_ERRORS
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -217,7 +218,7 @@ def _check_member(path: Path, member: ArchiveMember) -> list[Check]:
                 return [Check(f"{member.file_name}: there", "yes", "no", None, None, ok=False)]
             with archive.open(names[0]) as opened:
                 return _compare(member, digest(cast("BinaryIO", opened)))
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except ZIP_ERRORS as error:
         return [Check(f"{member.file_name}: can be read", "yes", f"no: {error}", None, None, ok=False)]
 
 

@@ -178,7 +178,7 @@ def read_token_table(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike
     WeightsError
         If there is no such dataset, its vectors have another length, or values are not finite.
     """
-    n_tokens = 0 if dataset_problem(file, TOKEN_TABLE) else next(iter(file[TOKEN_TABLE].shape), 0)
+    n_tokens = 1 if dataset_problem(file, TOKEN_TABLE) else max([1, *file[TOKEN_TABLE].shape[:1]])
     if problems := _misfits(file, {TOKEN_TABLE: (n_tokens, options.projection_dim)}):
         remedy = "Give the file that dump_token_embeddings wrote for this model, or the weights of a token-input model."
         raise _misfit(name, problems, remedy)
