@@ -125,7 +125,7 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen[bytes]
 def test_a_run_that_is_killed_again_and_again_leaves_what_one_run_leaves(
     tmp_path: Path, smallest: str, way: str
 ) -> None:
-    n_sentences = 1_500 if WAYS[way] else 5_000
+    n_sentences = 4_000 if WAYS[way] else 6_000
     text = write_text(tmp_path / "in.txt", n_sentences)
     arguments = ["--model", smallest, *WAYS[way]]
     subprocess.run(command(text, tmp_path / "whole.hdf5", *arguments), check=True, capture_output=True)
