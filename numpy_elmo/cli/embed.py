@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import h5py
 
@@ -17,6 +17,7 @@ from numpy_elmo.corpus.fingerprint import model_digest
 from numpy_elmo.corpus.inputs import STDIN, CorpusInputs, CorpusSize
 from numpy_elmo.elmo import load
 from numpy_elmo.errors import ElmoError, InputError
+from numpy_elmo.matmul import Products
 from numpy_elmo.report import CorpusReport
 from numpy_elmo.source import find_model
 
@@ -107,6 +108,14 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--checkpoint", type=float, default=30.0, metavar="SECONDS", help="time between checkpoints (30)"
     )
+    group.add_argument("--threads", type=int, metavar="N", help="threads that share the work (2)")
+    group.add_argument(
+        "--products",
+        choices=get_args(Products),
+        default="plain",
+        help="how a few rows are multiplied by large weights; auto measures what is faster, which may come out "
+        "otherwise when a run is resumed, and then shows in the last bits (plain)",
+    )
     group.add_argument(
         "--file-friendly-logging", action="store_true", help="progress as plain lines even on a terminal"
     )
@@ -180,7 +189,7 @@ def _job(arguments: argparse.Namespace) -> FileEmbedding:
         sentence_keys=arguments.use_sentence_keys,
         sentence_map=not arguments.forget_sentences and not arguments.use_sentence_keys,
     )
-    elmo = load(source, options=arguments.options_file)
+    elmo = load(source, options=arguments.options_file, threads=arguments.threads, products=arguments.products)
     return FileEmbedding(
         inputs, arguments.output, elmo, model_digest(find_model(source, arguments.options_file)), options
     )

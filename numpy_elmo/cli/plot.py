@@ -1,0 +1,120 @@
+"""``numpy-elmo plot``: pictures of a model at work."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from numpy_elmo.cli.common import add_language_model_arguments, add_model_arguments, load_language_model
+from numpy_elmo.corpus.text import read_sentences
+from numpy_elmo.elmo import Elmo, load
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from numpy_elmo.cli.common import SubParsers
+
+
+def add_parser(commands: SubParsers) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "plot",
+        help="draw senses, similarities, gates or next words",
+        description="Write a picture as PNG or SVG.  It needs matplotlib: pip install 'numpy_elmo[plot]'.",
+    )
+    kinds = parser.add_subparsers(title="pictures", metavar="PICTURE", required=True)
+
+    senses = kinds.add_parser(
+        "senses",
+        help="one word's vectors over its sentences",
+        description="Draw the vectors of one word in many sentences, by their first two principal components.",
+    )
+    senses.add_argument("word", metavar="WORD", help="the token, spelled as in the text, case included")
+    senses.add_argument("file", metavar="FILE", help="one tokenised sentence a line (UTF-8), or - for standard input")
+    senses.add_argument("--layer", type=int, default=-1, metavar="N", help="layer to take the vectors from (the last)")
+    senses.set_defaults(draw=_senses)
+
+    similarity = kinds.add_parser(
+        "similarity",
+        help="how alike a sentence's tokens are, layer by layer",
+        description="Draw the cosine of every two tokens of a sentence, for every layer.",
+    )
+    similarity.add_argument("text", metavar="TEXT", help="tokens separated by spaces")
+    similarity.set_defaults(draw=_similarity)
+
+    gates = kinds.add_parser(
+        "gates",
+        help="an LSTM's gates and cell over a sentence",
+        description="Draw the gates and the cell of one LSTM layer, token by token.",
+    )
+    gates.add_argument("text", metavar="TEXT", help="tokens separated by spaces")
+    gates.add_argument("--layer", type=int, default=0, metavar="N", help="LSTM layer, from 0 (0)")
+    gates.add_argument("--direction", choices=("forward", "backward"), default="forward", help="stack (forward)")
+    gates.add_argument("--units", type=int, default=24, metavar="N", help="units to show, the liveliest (24)")
+    gates.set_defaults(draw=_gates)
+
+    next_words = kinds.add_parser(
+        "next",
+        help="the likeliest next words",
+        description="Draw the likeliest words after the beginning of a sentence.",
+    )
+    next_words.add_argument("text", metavar="TEXT", help='tokens separated by spaces; "" for the first word')
+    next_words.add_argument("-k", type=int, default=10, metavar="N", help="words to show (10)")
+    next_words.set_defaults(draw=_next_words)
+
+    for kind, add_arguments in (
+        (senses, add_model_arguments),
+        (similarity, add_model_arguments),
+        (gates, add_model_arguments),
+        (next_words, add_language_model_arguments),
+    ):
+        add_arguments(kind)
+        kind.add_argument("--output", default="plot.png", metavar="FILE", help="picture, .png or .svg (plot.png)")
+        kind.add_argument("--overwrite", action="store_true", help="replace the picture if it is there")
+        kind.add_argument("--theme", choices=("light", "dark"), default="light", help="background (light)")
+        kind.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw the picture."""
+    from numpy_elmo.plots import save  # noqa: PLC0415  # the other commands do without matplotlib
+
+    save(arguments.draw(arguments), arguments.output, overwrite=arguments.overwrite)
+    print(arguments.output)
+    return 0
+
+
+def _senses(arguments: argparse.Namespace) -> Figure:
+    from numpy_elmo.plots import senses  # noqa: PLC0415
+
+    sentences = read_sentences(arguments.file)
+    return senses(_elmo(arguments), arguments.word, sentences, layer=arguments.layer, theme=arguments.theme)
+
+
+def _similarity(arguments: argparse.Namespace) -> Figure:
+    from numpy_elmo.plots import similarity  # noqa: PLC0415
+
+    return similarity(_elmo(arguments), arguments.text.split(), theme=arguments.theme)
+
+
+def _gates(arguments: argparse.Namespace) -> Figure:
+    from numpy_elmo.plots import gates  # noqa: PLC0415
+
+    return gates(
+        _elmo(arguments),
+        arguments.text.split(),
+        direction=arguments.direction,
+        layer=arguments.layer,
+        n_units=arguments.units,
+        theme=arguments.theme,
+    )
+
+
+def _next_words(arguments: argparse.Namespace) -> Figure:
+    from numpy_elmo.plots import next_words  # noqa: PLC0415
+
+    return next_words(load_language_model(arguments), arguments.text.split(), arguments.k, theme=arguments.theme)
+
+
+def _elmo(arguments: argparse.Namespace) -> Elmo:
+    return load(arguments.model, options=arguments.options_file)
