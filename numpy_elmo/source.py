@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import h5py
+from h5py._objects import phil
 
 from numpy_elmo import models
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, ModelNotFoundError, OptionsError, WeightsError
@@ -41,6 +42,11 @@ ZIP_ERRORS = (
     NotImplementedError,
     RuntimeError,
 )
+
+
+# h5py runs all of HDF5 under one lock.  A child that was forked while another thread held it would wait for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=phil.acquire, after_in_parent=phil.release, after_in_child=phil.release)
 
 
 @dataclass(frozen=True)
