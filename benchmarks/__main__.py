@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import language_model, plots, report, run
+from benchmarks import language_model, plots, products, report, run
 
 COMMANDS = {
     "run": (run, "measure speed, memory and size, beside the peers, and write JSON"),
     "report": (report, "render the figures as Markdown tables"),
     "plot": (plots, "draw the figures"),
     "language-model": (language_model, "what full normalisation costs, in matrix products"),
+    "products": (products, "plain products and products by blocks, by number of rows"),
 }
 
 

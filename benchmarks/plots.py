@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,7 +103,7 @@ def _throughput(axes: Axes, figures: Any) -> None:
             color=COLOURS[k % len(COLOURS)],
             hatch=HATCHES[k % len(HATCHES)],
         )
-    shown = [case["name"].replace(", ", ",\n").replace(" as its", "\nas its") for case in cases]
+    shown = [textwrap.fill(case["name"], 12) for case in cases]
     axes.set_xticks(range(len(cases)), shown)
     axes.set_ylabel("tokens per second")
     axes.set_title("Throughput: more is better")
@@ -113,7 +114,7 @@ def _limits(axes: Axes, figures: Any) -> None:
     rows = [row["rows"] for row in figures["rows"]]
     limit = figures["sgemm_gflops"]["median"]
     axes.axhline(limit, color=COLOURS[1], linestyle="--")
-    axes.annotate("sgemm of 2048 x 2048", (rows[0], limit), (0, 5), textcoords="offset points", color=COLOURS[1])
+    axes.annotate("sgemm of 2048 x 2048", (rows[0], limit), (0, 5), textcoords="offset points")
     _lines(axes, rows, {"LSTM layers": [row["gflops"]["median"] for row in figures["rows"]]})
     axes.set_ylim(bottom=0, top=1.12 * max(limit, *(row["gflops"]["median"] for row in figures["rows"])))
     axes.set_xlabel("sentences at once")

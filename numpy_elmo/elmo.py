@@ -208,7 +208,7 @@ class Elmo:
         layers: Layers = "all",
         state: StatePolicy | CarriedState = "reset",
         boundaries: bool = False,
-        batch_size: int = 64,
+        batch_size: int = 128,
         window: int = 1024,
         report: CorpusReport | None = None,
     ) -> Iterator[Array]:
@@ -222,8 +222,11 @@ class Elmo:
         ----------
         sentences : iterable of token lists
             Tokenised sentences, read as they are needed.
-        layers, boundaries, batch_size
+        layers, boundaries
             As for `embed`.
+        batch_size : int
+            Sentences that run together.  A corpus fills larger batches than `embed` has by default, and products of
+            more rows are faster.
         state : {"reset", "carry", "frozen"} or CarriedState
             As for `embed`, but with ``"carry"`` the corpus begins from zeros, and its state is its own.
         window : int

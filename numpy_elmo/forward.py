@@ -37,7 +37,7 @@ class Start(NamedTuple):
         State before ``<S>`` forward and before ``</S>`` backward.
     inside : BilmState
         State after them, in which each direction comes to the first true token.  It is the same for all of the
-        sentences, so their boundaries need not be computed again and again: they are 2 tokens of 15 in English text.
+        sentences, so their boundaries need not be computed again and again.
         Nor does a token's vector depend on the boundary that its direction comes to last.
     """
 

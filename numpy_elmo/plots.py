@@ -415,16 +415,17 @@ def _list_sentences(axes: Axes, texts: list[str], colours: list[str]) -> None:
 
 
 def _context(tokens: list[str], position: int, width: int = 58) -> str:
-    """Return the tokens around a position, cut where they get too long."""
+    """Return the tokens around a position, as many on both sides as there is room for."""
     start, end = position, position + 1
     while True:
-        for grown in ((start, min(end + 1, len(tokens))), (max(start - 1, 0), end)):
-            if grown != (start, end) and len(" ".join(tokens[slice(*grown)])) <= width:
-                start, end = grown
-                break
-        else:
+        wider = [(max(start - 1, 0), end), (start, min(end + 1, len(tokens)))]
+        if position - start > end - position - 1:
+            wider.reverse()  # the shorter side grows first
+        fitting = [(a, b) for a, b in wider if (a, b) != (start, end) and len(" ".join(tokens[a:b])) <= width]
+        if not fitting:
             before, after = "… " * (start > 0), " …" * (end < len(tokens))
             return f"{before}{_shortened(' '.join(tokens[start:end]), width)}{after}"
+        start, end = fitting[0]
 
 
 def _figure(width: float, height: float, theme: Theme) -> Figure:

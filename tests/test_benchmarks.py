@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.client import EngineSpec, Worker, take_turns
+from benchmarks.costs import LENGTHS, TOKENS_A_LENGTH, of_length
 from benchmarks.engines import NumpyElmo
 from benchmarks.lstm import lstm_work
 from benchmarks.made_models import write_model
@@ -184,3 +185,14 @@ def test_plots_are_drawn_for_light_and_dark_pages(tmp_path: Path, results_file: 
     plots = ("throughput", "lstm", "sentence_length", "batch_size")
     assert names == {f"{p}-{t}.{s}" for p in plots for t in ("light", "dark") for s in ("svg", "png")}
     assert (tmp_path / "lstm-light.png").read_bytes() != (tmp_path / "lstm-dark.png").read_bytes()
+
+
+def test_sentences_of_every_length_are_the_same_text() -> None:
+    sentences = read_sentences(SAMPLE)
+    for length in LENGTHS:
+        case = of_length(sentences, length)
+        assert {len(sentence) for sentence in case.sentences} == {length}
+        assert {len(batch) for batch in case.batches} == {32}
+        tokens = [token for sentence in case.sentences for token in sentence]
+        assert tokens == [token for sentence in sentences for token in sentence][: len(tokens)]
+        assert len(tokens) == TOKENS_A_LENGTH
