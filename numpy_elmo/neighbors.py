@@ -12,25 +12,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
 from numpy_elmo.atomic import new_hdf5
+from numpy_elmo.batching import bounded_batches
 from numpy_elmo.corpus.fingerprint import TextDigest, differences
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import InputError
+from numpy_elmo.hdf5_checks import dataset_problem
 from numpy_elmo.layers.arrays import Array
 
 # Vectors that are compared at a time: at the published size, 1,024 features, 32 MB.
 CHUNK_ROWS = 8192
 
 _ATTRIBUTE = "numpy_elmo_index"
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 class Neighbor(NamedTuple):
@@ -84,47 +88,34 @@ def build_index(
     OutputError
         If the file cannot be written.
     """
-    read: list[list[str]] = []
     text = TextDigest()
+    pending: deque[list[str]] = deque()  # read ahead, and not embedded yet
 
-    def remembered() -> Iterable[Sequence[str]]:
+    def remembered() -> Iterator[list[str]]:
         for sentence in sentences:
-            yield sentence
-            text.add(list(sentence))
-            read.append(list(sentence))
+            tokens = list(sentence)
+            text.add(tokens)
+            pending.append(tokens)
+            yield tokens
 
     with new_hdf5(path) as file:
-        vectors = file.create_dataset(
-            "vectors",
-            (0, elmo.vector_size),
-            np.float32,
-            maxshape=(None, elmo.vector_size),
-            chunks=(256, elmo.vector_size),
+        size = elmo.vector_size
+        stored = (
+            file.create_dataset("vectors", (0, size), np.float32, maxshape=(None, size), chunks=(256, size)),
+            file.create_dataset("lengths", (0,), np.int64, maxshape=(None,), chunks=(1024,)),
+            file.create_dataset("sentences", (0,), h5py.string_dtype(), maxshape=(None,), chunks=(1024,)),
         )
-        lengths: list[int] = []
-        waiting: list[Array] = []
-
-        def write() -> None:
-            rows = np.concatenate(waiting)
-            norms = np.linalg.norm(rows, axis=1, keepdims=True)
-            vectors.resize(len(vectors) + len(rows), axis=0)
-            vectors[-len(rows) :] = rows / np.maximum(norms, np.finfo(np.float32).tiny)
-            waiting.clear()
-
-        for array in elmo.embed_corpus(remembered(), layers=layer):
-            lengths.append(len(array))
-            if len(array):
-                waiting.append(array)
-            if sum(map(len, waiting)) >= CHUNK_ROWS:
-                write()
-        if waiting:
-            write()
-        if not len(vectors):
+        vectors = ((pending.popleft(), array) for array in elmo.embed_corpus(remembered(), layers=layer))
+        for some in bounded_batches(vectors, CHUNK_ROWS, lambda pair: len(pair[0]), CHUNK_ROWS):
+            rows = np.concatenate([array for _, array in some])  # [tokens, size]
+            units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _TINY)
+            parts = (units, [len(tokens) for tokens, _ in some], [json.dumps(tokens) for tokens, _ in some])
+            for dataset, part in zip(stored, parts, strict=True):
+                if len(part):
+                    dataset.resize(len(dataset) + len(part), axis=0)
+                    dataset[-len(part) :] = part
+        if not len(stored[0]):
             raise InputError("there is no token to index; give text")
-        file["lengths"] = np.array(lengths, np.int64)
-        stored = file.create_dataset("sentences", (len(read),), h5py.string_dtype())
-        for number, tokens in enumerate(read):
-            stored[number] = json.dumps(tokens)
         file.attrs[_ATTRIBUTE] = json.dumps(_fingerprint(elmo, layer, model_digest, str(text)))
 
 
@@ -156,8 +147,17 @@ class NeighborIndex:
             self._fingerprint: dict[str, object] = json.loads(self._file.attrs[_ATTRIBUTE])
             self._vectors: h5py.Dataset = self._file["vectors"]
             self._sentences: h5py.Dataset = self._file["sentences"]
-            self._starts = np.concatenate([[0], np.cumsum(self._file["lengths"][()])])
-            if self._vectors.ndim != 2 or self._starts[-1] != len(self._vectors):
+            for name in ("vectors", "lengths"):
+                if problem := dataset_problem(self._file, name):
+                    raise ValueError(f"{name}: found {problem}")  # noqa: TRY301 -- one message for all of them
+            lengths = self._file["lengths"][()]
+            self._starts = np.concatenate([[0], np.cumsum(lengths)])
+            if (
+                self._vectors.ndim != 2
+                or self._starts[-1] != len(self._vectors)
+                or lengths.min() < 0
+                or len(self._sentences) != len(lengths)
+            ):
                 raise ValueError("its parts do not fit together")  # noqa: TRY301 -- one message for all of them
         except (KeyError, ValueError, TypeError, OSError, RuntimeError, AttributeError) as error:
             with suppress(OSError, RuntimeError):
@@ -219,24 +219,41 @@ class NeighborIndex:
         Raises
         ------
         InputError
-            If `k` is not positive, or the query has another length.
+            If `k` is not positive, the query has another length, there is no such occurrence to leave out, or the
+            file is damaged.
         """
         if k < 1:
             raise InputError(f"k must be positive, not {k}")
         if query.shape != self._vectors.shape[1:]:
             raise InputError(f"the query must have the shape {self._vectors.shape[1:]}, not {query.shape}")
-        unit = query / max(float(np.linalg.norm(query)), float(np.finfo(np.float32).tiny))
+        if leave_out is not None and not self._has(*leave_out):
+            raise InputError(f"there is no token {leave_out[1]} in a sentence {leave_out[0]} to leave out")
+        unit = query / max(float(np.linalg.norm(query)), _TINY)
         skip = None if leave_out is None else self._starts[leave_out[0]] + leave_out[1]
         best = np.empty((0, 2))  # similarity and row
         for start in range(0, len(self), CHUNK_ROWS):
-            similarity = self._vectors[start : start + CHUNK_ROWS] @ unit.astype(np.float32)  # [chunk]
+            similarity = self._read(self._vectors, slice(start, start + CHUNK_ROWS)) @ unit.astype(
+                np.float32
+            )  # [chunk]
             rows = np.arange(start, start + len(similarity))
             kept = rows != skip
             best = np.concatenate([best, np.stack([similarity[kept], rows[kept]], axis=1)])
             best = best[np.lexsort((best[:, 1], -best[:, 0]))[:k]]
         return [self._neighbor(float(similarity), int(row)) for similarity, row in best]
 
+    def _has(self, sentence: int, position: int) -> bool:
+        return (
+            0 <= sentence < len(self._starts) - 1
+            and 0 <= position < self._starts[sentence + 1] - self._starts[sentence]
+        )
+
+    def _read(self, dataset: h5py.Dataset, rows: slice | int) -> Any:
+        try:
+            return dataset[rows]
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"{self._name} is damaged ({error}); build it again") from error
+
     def _neighbor(self, similarity: float, row: int) -> Neighbor:
         sentence = int(np.searchsorted(self._starts, row, side="right")) - 1
-        tokens = json.loads(self._sentences.asstr()[sentence])
+        tokens = json.loads(self._read(self._sentences, sentence))
         return Neighbor(similarity, sentence, row - int(self._starts[sentence]), tokens)
