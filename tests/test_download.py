@@ -464,6 +464,9 @@ def test_an_interrupted_download_leaves_nothing(server: Server, cache: Path) -> 
     released = threading.Event()
     address = server.address("weights.hdf5", hang(released, WEIGHTS))
     script = (
+        "import signal\n"
+        # A process that was started in the background inherits that this signal is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from numpy_elmo import download, models\n"
         "from numpy_elmo.models import PublishedFile, PublishedModel\n"
         f"file = PublishedFile('weights', 'weights.hdf5', ({address!r},))\n"

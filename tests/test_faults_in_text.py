@@ -232,8 +232,9 @@ def test_any_tokens_have_probabilities(language_model: LanguageModel, tokens: li
 
 def test_what_utf8_cannot_encode_is_left_out_of_a_token(base: Elmo) -> None:
     odd, plain = base.embed([["a\ud800b", "\udfff"]]), base.embed([["ab", ""]])
-    np.testing.assert_array_equal(odd[0], plain[0])
+    np.testing.assert_allclose(odd[0], plain[0], rtol=0, atol=2e-6)
 
 
 def test_a_token_of_ten_megabytes_is_its_first_48_bytes(base: Elmo) -> None:
-    np.testing.assert_array_equal(base.embed([["x" * 10_000_000]])[0], base.embed([["x" * 48]])[0])
+    long, short = base.embed([["x" * 10_000_000]])[0], base.embed([["x" * 48]])[0]
+    np.testing.assert_allclose(long, short, rtol=0, atol=2e-6)
