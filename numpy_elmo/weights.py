@@ -246,7 +246,10 @@ def _read(file: h5py.File, dataset: str, dtype: npt.DTypeLike, name: str) -> Arr
             stored.read_direct(values)
     except HDF5_ERRORS as error:
         raise WeightsError(f"{name}: {dataset} cannot be read ({error}); fetch the file again") from error
-    if not np.isfinite(values).all():
+    # The sum of squares of finite values is finite, unless it overflows, and is faster than looking at each of them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.vdot(values, values)
+    if not np.isfinite(squares) and not np.isfinite(values).all():
         n_bad = values.size - np.count_nonzero(np.isfinite(values))
         raise WeightsError(
             f"{name}: {dataset} holds {n_bad} values that are not finite (NaN or infinite); "
