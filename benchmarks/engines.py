@@ -81,7 +81,7 @@ class NumpyElmo(Engine):
         return self.elmo.embed_corpus(sentences)
 
     def forget(self) -> None:
-        from numpy_elmo.threads import chosen_threads  # noqa: PLC0415
+        from numpy_elmo.network.threads import chosen_threads  # noqa: PLC0415
 
         # The same model with an empty token cache.
         self.elmo = type(self.elmo)(

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from numpy_elmo import Elmo
-from numpy_elmo.batching import pack
 from numpy_elmo.layers.lstm import LstmState
-from numpy_elmo.threads import Workers, chosen_threads
+from numpy_elmo.network.batching import pack
+from numpy_elmo.network.threads import Workers, chosen_threads
 
 
 def lstm_seconds(elmo: Elmo, n_rows: int, n_steps: int) -> float:

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.matmul import cut, multiply, multiply_blocks
+from numpy_elmo.layers.matmul import cut, multiply, multiply_blocks
 
 K, N = 512, 16_384
 

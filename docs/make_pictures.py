@@ -11,8 +11,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 import numpy_elmo
-from numpy_elmo import LanguageModel, plots
-from numpy_elmo.plots import Theme
+from numpy_elmo import LanguageModel
+from numpy_elmo.analysis import plots
+from numpy_elmo.analysis.plots import Theme
 
 IMAGES = Path(__file__).parent / "images"
 SENSES = Path(__file__).parent.parent / "weights" / "senses.json"

@@ -9,22 +9,22 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.batching import batches, bounded_batches, pack
-from numpy_elmo.bilm import Bilm
-from numpy_elmo.characters import SENTENCE_END, SENTENCE_START, character_ids
 from numpy_elmo.errors import InputError, InputTypeError
-from numpy_elmo.forward import ForwardPass, Start
+from numpy_elmo.files.find import find_model
+from numpy_elmo.files.options import ModelOptions
+from numpy_elmo.files.weights import read_model
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.matmul import Products, chosen_products
 from numpy_elmo.layers.scalar_mix import ScalarMix
-from numpy_elmo.matmul import Products, chosen_products
-from numpy_elmo.options import ModelOptions
+from numpy_elmo.layers.tracing import recording
+from numpy_elmo.network.batching import batches, bounded_batches, pack
+from numpy_elmo.network.bilm import Bilm
+from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START, character_ids
+from numpy_elmo.network.encoder import TokenEncoder
+from numpy_elmo.network.forward import ForwardPass, Start
+from numpy_elmo.network.state import CarriedState, ModelState
+from numpy_elmo.network.threads import chosen_threads
 from numpy_elmo.report import CorpusReport
-from numpy_elmo.source import find_model
-from numpy_elmo.states import CarriedState, ModelState
-from numpy_elmo.threads import chosen_threads
-from numpy_elmo.tokens import TokenEncoder
-from numpy_elmo.tracing import recording
-from numpy_elmo.weights import read_model
 
 Layers: TypeAlias = Literal["all", "top", "average"] | int | ScalarMix
 Item = TypeVar("Item")
@@ -66,7 +66,7 @@ def load(
         your BLAS's own variable) before Python starts: threads that each ask the BLAS for all cores stand in each
         other's way.
     products : {"auto", "plain", "blocked"}, optional
-        How a few rows are multiplied by large weights, see `numpy_elmo.matmul`; the environment variable
+        How a few rows are multiplied by large weights, see `numpy_elmo.layers.matmul`; the environment variable
         ``NUMPY_ELMO_PRODUCTS`` if not given, else ``"auto"``, which measures for some tens of milliseconds what is
         faster on this machine.
 
@@ -388,7 +388,7 @@ class Elmo:
             ==============================  ======================  ====================================================
             Name                            Shape                   What it is
             ==============================  ======================  ====================================================
-            ``character_ids``               (N, 50)                 Rows of ``char_embed``, see `numpy_elmo.characters`.
+            ``character_ids``               (N, 50)                 Rows of ``char_embed``, one per character.
             ``char_cnn.characters``         (N, 50, E)              Vectors of the characters.
             ``char_cnn.bank_k.convolved``   (N, 50 - width + 1, n)  Filters of bank k at every position.
             ``char_cnn.bank_k.pooled``      (N, n)                  Activation of their maximum and bias.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from numpy_elmo.characters import is_cut
+from numpy_elmo.network.characters import is_cut
 
 
 @dataclass

@@ -21,7 +21,7 @@ from benchmarks.text import SAMPLE, describe, read_sentences
 from benchmarks.throughput import cases
 from benchmarks.worker import NumpyHost
 from numpy_elmo import load
-from numpy_elmo.tokens import TokenEncoder
+from numpy_elmo.network.encoder import TokenEncoder
 
 OURS = EngineSpec("numpy_elmo", "numpy_elmo")
 

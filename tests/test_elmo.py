@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy_elmo import Elmo, ScalarMix, load
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.matmul import plain
+from numpy_elmo.layers.matmul import plain
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
 

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import numpy_elmo.documents
 import numpy_elmo.elmo
-import numpy_elmo.forward
+import numpy_elmo.network.documents
+import numpy_elmo.network.forward
 from numpy_elmo import CarriedState, CorpusReport, Elmo, ScalarMix, load
 from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.states import shapes
+from numpy_elmo.network.state import shapes
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
 
@@ -64,9 +64,9 @@ def test_windows_batches_and_chunks_of_any_size_change_nothing(
 ) -> None:
     expected = [base.embed([tokens], layers=layers, boundaries=boundaries)[0] for tokens in sentences]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numpy_elmo.forward, "BATCH_TOKENS", batch_tokens)
+        patch.setattr(numpy_elmo.network.forward, "BATCH_TOKENS", batch_tokens)
         patch.setattr(numpy_elmo.elmo, "WINDOW_TOKENS", window_tokens)
-        patch.setattr(numpy_elmo.documents, "CHUNK", chunk)
+        patch.setattr(numpy_elmo.network.documents, "CHUNK", chunk)
         found = list(
             base.embed_corpus(sentences, layers=layers, boundaries=boundaries, batch_size=batch_size, window=window)
         )
@@ -89,8 +89,8 @@ def test_a_carried_state_does_not_see_how_its_batches_are_cut(
     whole, cut = CarriedState(), CarriedState()
     expected = base.embed(sentences, state=whole, batch_size=batch_size, boundaries=boundaries)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numpy_elmo.forward, "BATCH_TOKENS", batch_tokens)
-        patch.setattr(numpy_elmo.documents, "CHUNK", chunk)
+        patch.setattr(numpy_elmo.network.forward, "BATCH_TOKENS", batch_tokens)
+        patch.setattr(numpy_elmo.network.documents, "CHUNK", chunk)
         found = list(base.embed_corpus(sentences, state=cut, batch_size=batch_size, boundaries=boundaries))
     for array, wanted in zip(found, expected, strict=True):
         assert_close(array, wanted)
@@ -144,7 +144,7 @@ def test_frozen_windows_start_from_the_frozen_state(monkeypatch: pytest.MonkeyPa
     elmo = fresh()
     elmo.warm_up([["the", "point"]])
     expected = elmo.embed(SENTENCES, state="frozen")
-    monkeypatch.setattr(numpy_elmo.forward, "BATCH_TOKENS", 4)
+    monkeypatch.setattr(numpy_elmo.network.forward, "BATCH_TOKENS", 4)
     for array, wanted in zip(elmo.embed_corpus(SENTENCES, state="frozen", window=2), expected, strict=True):
         assert_close(array, wanted)
 
@@ -219,8 +219,8 @@ def document(n_tokens: int) -> list[str]:
 
 
 def test_a_document_takes_little_more_than_its_result(base: Elmo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numpy_elmo.forward, "BATCH_TOKENS", 128)
-    monkeypatch.setattr(numpy_elmo.documents, "CHUNK", 64)
+    monkeypatch.setattr(numpy_elmo.network.forward, "BATCH_TOKENS", 128)
+    monkeypatch.setattr(numpy_elmo.network.documents, "CHUNK", 64)
     beside = []
     for n_tokens in (500, 4000):
         tokens = document(n_tokens)
@@ -261,7 +261,7 @@ def test_a_document_of_200000_tokens_is_exact_in_bounded_memory(model_folder: Pa
     # Not truncated and not begun anew at a chunk: one run over the whole gives the same.
     elmo = load(model_folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numpy_elmo.forward, "BATCH_TOKENS", 10**9)
+        patch.setattr(numpy_elmo.network.forward, "BATCH_TOKENS", 10**9)
         for array in found:
             [whole] = elmo.embed([document(array.shape[1])])
             assert_close(array, whole)

@@ -29,8 +29,8 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo import Elmo, LanguageModel
-from numpy_elmo.characters import SENTENCE_END, SENTENCE_START
-from numpy_elmo.vocabulary import UNKNOWN
+from numpy_elmo.files.vocabulary import UNKNOWN
+from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
 
 HERE = Path(__file__).parent
 N_SHUFFLES = 1000

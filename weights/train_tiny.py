@@ -37,7 +37,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
-from numpy_elmo.characters import N_CHARACTERS, PADDING, SENTENCE_END, SENTENCE_START, character_ids
+from numpy_elmo.network.characters import N_CHARACTERS, PADDING, SENTENCE_END, SENTENCE_START, character_ids
 
 OPTIONS: dict[str, Any] = {
     "lstm": {

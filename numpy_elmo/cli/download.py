@@ -6,13 +6,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from numpy_elmo import models
-from numpy_elmo.download import download
 from numpy_elmo.errors import ModelNotFoundError
+from numpy_elmo.files import published
+from numpy_elmo.files.download import download
 
 if TYPE_CHECKING:
     from numpy_elmo.cli.common import SubParsers
-    from numpy_elmo.models import PublishedModel
+    from numpy_elmo.files.published import PublishedModel
 
 
 def add_parser(commands: SubParsers) -> None:
@@ -39,7 +39,7 @@ def add_parser(commands: SubParsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fetch the model, or list what there is."""
     if arguments.list:
-        for model in models.published().values():
+        for model in published.published().values():
             print(_row(model))
         return 0
     path = download(
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _row(model: PublishedModel) -> str:
     try:
-        models.find(model.name)
+        published.find(model.name)
     except ModelNotFoundError:
         here = "-"
     else:

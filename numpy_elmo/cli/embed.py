@@ -17,9 +17,9 @@ from numpy_elmo.corpus.fingerprint import model_digest
 from numpy_elmo.corpus.inputs import STDIN, CorpusInputs, CorpusSize
 from numpy_elmo.elmo import load
 from numpy_elmo.errors import ElmoError, InputError
-from numpy_elmo.matmul import Products
+from numpy_elmo.files.find import find_model
+from numpy_elmo.layers.matmul import Products
 from numpy_elmo.report import CorpusReport
-from numpy_elmo.source import find_model
 
 if TYPE_CHECKING:
     from numpy_elmo.cli.common import SubParsers

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from numpy_elmo.elmo import load
-from numpy_elmo.source import find_model
-from numpy_elmo.weights import expected_shapes
+from numpy_elmo.files.find import find_model
+from numpy_elmo.files.weights import expected_shapes
 
 if TYPE_CHECKING:
     from numpy_elmo.cli.common import SubParsers

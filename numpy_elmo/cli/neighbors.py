@@ -8,14 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from numpy_elmo.analysis.neighbors import Neighbor, NeighborIndex, build_index
+from numpy_elmo.analysis.spans import occurrences
 from numpy_elmo.cli.common import add_model_arguments
 from numpy_elmo.corpus.fingerprint import model_digest
 from numpy_elmo.corpus.text import read_sentences
 from numpy_elmo.elmo import Elmo, load
 from numpy_elmo.errors import InputError
-from numpy_elmo.neighbors import Neighbor, NeighborIndex, build_index
-from numpy_elmo.source import find_model
-from numpy_elmo.spans import occurrences
+from numpy_elmo.files.find import find_model
 
 if TYPE_CHECKING:
     from numpy_elmo.cli.common import SubParsers

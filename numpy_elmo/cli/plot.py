@@ -77,7 +77,7 @@ def add_parser(commands: SubParsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the picture."""
-    from numpy_elmo.plots import save  # noqa: PLC0415  # the other commands do without matplotlib
+    from numpy_elmo.analysis.plots import save  # noqa: PLC0415  # the other commands do without matplotlib
 
     save(arguments.draw(arguments), arguments.output, overwrite=arguments.overwrite)
     print(arguments.output)
@@ -85,20 +85,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _senses(arguments: argparse.Namespace) -> Figure:
-    from numpy_elmo.plots import senses  # noqa: PLC0415
+    from numpy_elmo.analysis.plots import senses  # noqa: PLC0415
 
     sentences = read_sentences(arguments.file)
     return senses(_elmo(arguments), arguments.word, sentences, layer=arguments.layer, theme=arguments.theme)
 
 
 def _similarity(arguments: argparse.Namespace) -> Figure:
-    from numpy_elmo.plots import similarity  # noqa: PLC0415
+    from numpy_elmo.analysis.plots import similarity  # noqa: PLC0415
 
     return similarity(_elmo(arguments), arguments.text.split(), theme=arguments.theme)
 
 
 def _gates(arguments: argparse.Namespace) -> Figure:
-    from numpy_elmo.plots import gates  # noqa: PLC0415
+    from numpy_elmo.analysis.plots import gates  # noqa: PLC0415
 
     return gates(
         _elmo(arguments),
@@ -111,7 +111,7 @@ def _gates(arguments: argparse.Namespace) -> Figure:
 
 
 def _next_words(arguments: argparse.Namespace) -> Figure:
-    from numpy_elmo.plots import next_words  # noqa: PLC0415
+    from numpy_elmo.analysis.plots import next_words  # noqa: PLC0415
 
     return next_words(load_language_model(arguments), arguments.text.split(), arguments.k, theme=arguments.theme)
 

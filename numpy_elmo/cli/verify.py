@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from numpy_elmo.verify import verify
+from numpy_elmo.analysis.verify import verify
 
 if TYPE_CHECKING:
+    from numpy_elmo.analysis.verify import Check
     from numpy_elmo.cli.common import SubParsers
-    from numpy_elmo.verify import Check
 
 
 def add_parser(commands: SubParsers) -> None:

@@ -16,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from numpy_elmo.batching import batches, bounded_batches
 from numpy_elmo.corpus.fingerprint import TextDigest
 from numpy_elmo.corpus.inputs import CorpusInputs, CorpusSize, Sentence
 from numpy_elmo.corpus.layout import (
@@ -31,8 +30,9 @@ from numpy_elmo.corpus.resumable import ResumableFile, finished_record, is_begun
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import ElmoError, InputError, OutputError
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.network.batching import batches, bounded_batches
+from numpy_elmo.network.state import CarriedState
 from numpy_elmo.report import CorpusReport
-from numpy_elmo.states import CarriedState
 
 # Sentences that are held with their vectors between reading and writing; longer runs sort better by length.
 WINDOW = 1024

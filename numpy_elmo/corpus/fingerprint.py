@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from numpy_elmo.source import ModelFiles
+from numpy_elmo.files.find import ModelFiles
 
 
 def model_digest(files: ModelFiles) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from numpy_elmo.errors import InputError, OutputError
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.pooling import Pooling, pool
+from numpy_elmo.layers.pooling import Pooling, pool
 
 SENTENCE_MAP = "sentence_to_index"
 POOLED = "vectors"

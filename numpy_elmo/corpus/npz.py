@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from numpy_elmo.atomic import new_file, output_errors
 from numpy_elmo.errors import InputError
+from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.layers.arrays import Array
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import h5py
 
-from numpy_elmo.atomic import output_errors
 from numpy_elmo.corpus.fingerprint import differences
 from numpy_elmo.corpus.journal import Arrays, JournaledFile, checkpoint_of, read_record, sync_folder
 from numpy_elmo.errors import OutputError
+from numpy_elmo.files.writing import output_errors
 
 ATTRIBUTE = "numpy_elmo"
 

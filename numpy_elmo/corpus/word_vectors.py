@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.atomic import new_file, output_errors
-from numpy_elmo.batching import batches
 from numpy_elmo.corpus.text import read_lines
 from numpy_elmo.elmo import Elmo, Layers, check_sentences
 from numpy_elmo.errors import InputError, InputTypeError, VectorsNotFoundError
+from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.network.batching import batches
 
 # Sentences of a corpus that are held at a time.
 _WINDOW = 1024
@@ -83,8 +83,8 @@ def token_vectors(elmo: Elmo, vocabulary: Iterable[str]) -> WordVectors:
     elmo : Elmo
         The model.
     vocabulary : iterable of str
-        Distinct words, such as ``numpy_elmo.vocabulary.read_vocabulary(path).words``.  ``<S>`` and ``</S>`` stand for
-        the sentence boundaries.
+        Distinct words, such as ``numpy_elmo.files.vocabulary.read_vocabulary(path).words``.  ``<S>`` and ``</S>``
+        stand for the sentence boundaries.
 
     Returns
     -------

@@ -53,14 +53,12 @@ from typing import IO, Literal, TypeAlias, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo import models
-from numpy_elmo.atomic import new_hdf5
-from numpy_elmo.batching import batches
-from numpy_elmo.characters import N_CHARACTERS, SENTENCE_END, SENTENCE_START, character_ids
 from numpy_elmo.corpus.layout import SentenceDatasets, write_sentence_map
 from numpy_elmo.elmo import check_sentences
 from numpy_elmo.elmo import load as load_model
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
+from numpy_elmo.files import published
+from numpy_elmo.files.writing import new_hdf5
 from numpy_elmo.interfaces.id_batches import (
     CarriedBilm,
     Int64s,
@@ -74,6 +72,8 @@ from numpy_elmo.interfaces.id_batches import (
 )
 from numpy_elmo.layers import scalar_mix
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.network.batching import batches
+from numpy_elmo.network.characters import N_CHARACTERS, SENTENCE_END, SENTENCE_START, character_ids
 
 __all__ = [
     "DEFAULT_OPTIONS_FILE",
@@ -592,11 +592,11 @@ def _local(file: PathLike) -> Path:
     address = os.fspath(file)
     if "://" not in address:
         return Path(file)
-    for model in models.published().values():
-        for published in model.files:
-            if address in published.addresses:
-                models.find(model.name)  # says how to get what is not there
-                return models.cache_folder() / model.name / published.file_name
+    for model in published.published().values():
+        for file_ in model.files:
+            if address in file_.addresses:
+                published.find(model.name)  # says how to get what is not there
+                return published.cache_folder() / model.name / file_.file_name
     raise ModelNotFoundError(
         f"{address} is not the address of a published model's file, and nothing is fetched from here; fetch it and "
         "give the path of the file"

@@ -46,22 +46,14 @@ from typing import Protocol, TypeAlias, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.atomic import new_hdf5
-from numpy_elmo.batching import batches
-from numpy_elmo.characters import (
-    BEGIN_SENTENCE,
-    BEGIN_WORD,
-    END_SENTENCE,
-    END_WORD,
-    N_CHARACTERS,
-    PADDING,
-    SENTENCE_END,
-    SENTENCE_START,
-    character_ids,
-)
 from numpy_elmo.corpus.text import read_sentences
 from numpy_elmo.elmo import check_sentences, load
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
+from numpy_elmo.files.find import open_hdf5
+from numpy_elmo.files.options import decode_lstm_options
+from numpy_elmo.files.vocabulary import UNKNOWN
+from numpy_elmo.files.weights import TOKEN_TABLE, read_bilm, read_token_table
+from numpy_elmo.files.writing import new_hdf5
 from numpy_elmo.interfaces.id_batches import (
     CarriedBilm,
     Int64s,
@@ -74,10 +66,18 @@ from numpy_elmo.interfaces.id_batches import (
 )
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.scalar_mix import ScalarMix
-from numpy_elmo.options import decode_lstm_options
-from numpy_elmo.source import open_hdf5
-from numpy_elmo.vocabulary import UNKNOWN
-from numpy_elmo.weights import TOKEN_TABLE, read_bilm, read_token_table
+from numpy_elmo.network.batching import batches
+from numpy_elmo.network.characters import (
+    BEGIN_SENTENCE,
+    BEGIN_WORD,
+    END_SENTENCE,
+    END_WORD,
+    N_CHARACTERS,
+    PADDING,
+    SENTENCE_END,
+    SENTENCE_START,
+    character_ids,
+)
 
 __all__ = [
     "Batcher",

@@ -28,15 +28,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from numpy_elmo.atomic import new_file, output_errors
-from numpy_elmo.batching import batches
 from numpy_elmo.corpus.embed_files import EmbedOptions, FileEmbedding
 from numpy_elmo.corpus.fingerprint import differences, model_digest
 from numpy_elmo.corpus.inputs import CorpusInputs, CorpusPart, CorpusSize
 from numpy_elmo.elmo import Elmo, load
 from numpy_elmo.errors import InputError, MissingExtraError, OutputError, PartsFailedError
-from numpy_elmo.pooling import pool
-from numpy_elmo.source import find_model
+from numpy_elmo.files.find import find_model
+from numpy_elmo.files.writing import new_file, output_errors
+from numpy_elmo.layers.pooling import pool
+from numpy_elmo.network.batching import batches
 
 try:
     from dask.distributed import Client, as_completed, get_client

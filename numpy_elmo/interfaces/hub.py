@@ -47,8 +47,8 @@ from numpy_elmo.elmo import check_sentences
 from numpy_elmo.elmo import load as load_model
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.pooling import pool
 from numpy_elmo.layers.scalar_mix import MixGradient, ScalarMix
-from numpy_elmo.pooling import pool
 
 __all__ = ["LoadedModule", "Module", "Outputs", "TensorInfo", "load"]
 

@@ -11,11 +11,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.batching import pack
-from numpy_elmo.bilm import Bilm
 from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.states import ModelState, join_states, n_rows, take_rows
+from numpy_elmo.network.batching import pack
+from numpy_elmo.network.bilm import Bilm
+from numpy_elmo.network.state import ModelState, join_states, n_rows, take_rows
 
 Int64s: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]

@@ -40,8 +40,8 @@ from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.language_model.results import Candidates
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.pooling import pool
-from numpy_elmo.states import ModelState
+from numpy_elmo.layers.pooling import pool
+from numpy_elmo.network.state import ModelState
 
 LayerWords: TypeAlias = Literal["average", "top", "all"]
 

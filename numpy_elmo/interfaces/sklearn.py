@@ -25,7 +25,7 @@ import numpy as np
 from numpy_elmo.elmo import Elmo, Layers, load
 from numpy_elmo.errors import InputError, InputTypeError, MissingExtraError
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.pooling import Pooling, pool
+from numpy_elmo.layers.pooling import Pooling, pool
 
 try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -54,7 +54,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     layers : {"average", "top", "all"}, int or ScalarMix
         As for `Elmo.embed`; "all" puts the L + 1 layers one after the other.
     pooling : {"mean", "max", "sum", "first", "last"}
-        How the vectors of a text's tokens become one; as for `numpy_elmo.pooling.pool`.
+        How the vectors of a text's tokens become one; as for `numpy_elmo.layers.pooling.pool`.
     tokenizer : callable, optional
         Takes a text and returns its tokens.  By default texts are split at white space.  Texts that are lists of
         tokens already need ``tokenizer=list``.

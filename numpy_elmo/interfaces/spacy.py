@@ -25,7 +25,7 @@ import numpy as np
 from numpy_elmo.elmo import load
 from numpy_elmo.errors import InputError, MissingExtraError
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.pooling import pool
+from numpy_elmo.layers.pooling import pool
 
 try:
     from spacy.language import Language

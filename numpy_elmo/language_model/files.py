@@ -14,12 +14,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo import models
 from numpy_elmo.errors import InputError, ModelNotFoundError, WeightsError
-from numpy_elmo.hdf5_checks import HDF5_ERRORS, dataset_problem, size_problem
-from numpy_elmo.language_model.softmax import BLOCK_VALUES, InMemory, Matrix, OnDisk, Softmax
-from numpy_elmo.layers.arrays import Array, read_only
-from numpy_elmo.source import (
+from numpy_elmo.files import published
+from numpy_elmo.files.find import (
     ModelFiles,
     exists,
     inside,
@@ -30,7 +27,10 @@ from numpy_elmo.source import (
     read_member,
     to_path,
 )
-from numpy_elmo.vocabulary import Vocabulary, decode_vocabulary, read_vocabulary
+from numpy_elmo.files.hdf5 import HDF5_ERRORS, dataset_problem, size_problem
+from numpy_elmo.files.vocabulary import Vocabulary, decode_vocabulary, read_vocabulary
+from numpy_elmo.language_model.softmax import BLOCK_VALUES, InMemory, Matrix, OnDisk, Softmax
+from numpy_elmo.layers.arrays import Array, read_only
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 OpenFile: TypeAlias = Callable[[], AbstractContextManager[h5py.File]]
@@ -240,7 +240,7 @@ def _read(dataset: h5py.Dataset, name: str, dtype: npt.DTypeLike) -> Array:
 
 def _path(source: PathLike) -> Path:
     path = Path(source)
-    return path if exists(path) else models.find(str(source))
+    return path if exists(path) else published.find(str(source))
 
 
 def _members(path: Path, part: str, suffix: str) -> list[str]:

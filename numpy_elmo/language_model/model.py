@@ -8,17 +8,17 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from numpy_elmo.batching import batches, pack
-from numpy_elmo.bilm import Bilm, BilmState
-from numpy_elmo.characters import SENTENCE_END, SENTENCE_START
 from numpy_elmo.elmo import Elmo, StatePolicy, check_sentences, load
 from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.files.find import find_model
+from numpy_elmo.files.vocabulary import UNKNOWN, Vocabulary
 from numpy_elmo.language_model.files import PathLike, find_softmax, find_vocabulary, read_softmax
 from numpy_elmo.language_model.results import Candidates, Perplexity, SentenceLogProbs, WordCandidates, WordScore
 from numpy_elmo.language_model.softmax import Float64s, Rows, Softmax
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.source import find_model
-from numpy_elmo.vocabulary import UNKNOWN, Vocabulary
+from numpy_elmo.network.batching import batches, pack
+from numpy_elmo.network.bilm import Bilm, BilmState
+from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
 
 Combine: TypeAlias = Literal["average", "product", "forward", "backward"]
 SubVocabulary: TypeAlias = Iterable[str] | int

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.errors import WeightsError
-from numpy_elmo.hdf5_checks import HDF5_ERRORS
+from numpy_elmo.files.hdf5 import HDF5_ERRORS
 from numpy_elmo.layers.arrays import Array, read_only
 
 Float64s = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.tracing import note, part
+from numpy_elmo.layers.tracing import note, part
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CharCNN:
     Attributes
     ----------
     char_embed : ndarray, shape (261, E)
-        One row a character, see `numpy_elmo.characters`.
+        One row a character, see `numpy_elmo.network.characters`.
     convolutions : tuple of Convolution
         The banks of filters.
     activation : callable

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from numpy_elmo.layers.activations import relu, sigmoid
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.tracing import note
+from numpy_elmo.layers.tracing import note
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Highway:
     .. math:: g = \sigma(x W_g + b_g), \qquad y = g \odot \mathrm{relu}(x W_h + b_h) + (1 - g) \odot x
 
     The nonlinearity is relu in every model, also where the character CNN has tanh.  The file calls :math:`W_g`
-    "W_carry", although the gate multiplies the transformed part; see `numpy_elmo.weights`.
+    "W_carry", although the gate multiplies the transformed part; see `numpy_elmo.files.weights`.
 
     Attributes
     ----------

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from numpy_elmo.layers.activations import sigmoid
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.matmul import Matrix
-from numpy_elmo.tracing import note
+from numpy_elmo.layers.matmul import Matrix
+from numpy_elmo.layers.tracing import note
 
 # Rows of input gates that are held at a time: at the published size, 4 x 4096 floats a row, this is 32 MB.
 CHUNK_ROWS = 512

@@ -1,0 +1,1 @@
+"""Models on disk: finding, checking and reading their files.  Computes nothing."""

@@ -1,0 +1,121 @@
+"""The words that a softmax knows: one a line, line i for row i of its weights."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+
+from numpy_elmo.errors import InputError, ModelNotFoundError
+from numpy_elmo.files.find import exists, to_path
+from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
+
+UNKNOWN = "<UNK>"
+
+# bilm-tf passes over this line, a mark that some vocabularies of the same origin end with.
+_END_MARK = "!!!MAXTERMID"
+
+
+class Vocabulary:
+    """Distinct words in the order of the softmax's rows.
+
+    Attributes
+    ----------
+    words : tuple of str
+        The words; ``words[i]`` belongs to row i.
+
+    Parameters
+    ----------
+    words : iterable of str
+        The words, at least one.
+    name : str
+        How messages call the vocabulary.
+
+    Raises
+    ------
+    InputError
+        If a word is there twice, or there is none.
+    """
+
+    def __init__(self, words: Iterable[str], name: str = "the vocabulary") -> None:
+        self.words = tuple(words)
+        self._rows = {word: row for row, word in enumerate(self.words)}
+        if not self.words:
+            raise InputError(f"{name} holds no word; give one word a line")
+        if len(self._rows) < len(self.words):
+            twice = [word for word, count in Counter(self.words).items() if count > 1]
+            shown = ", ".join(map(repr, twice[:5])) + (", ..." if len(twice) > 5 else "")
+            raise InputError(
+                f"{name} holds {len(twice)} word(s) more than once ({shown}), so rows and words cannot be matched; "
+                "give the vocabulary that the softmax was trained with"
+            )
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._rows
+
+    def row(self, word: str) -> int | None:
+        """Return the row of a word, or None if it is not in the vocabulary."""
+        return self._rows.get(word)
+
+    def check_marks(self, name: str) -> None:
+        """Check that the sentence boundaries and the unknown word are there, which every published vocabulary has.
+
+        Raises
+        ------
+        InputError
+            Naming those that are missing.
+        """
+        missing = [mark for mark in (SENTENCE_START, SENTENCE_END, UNKNOWN) if mark not in self]
+        if missing:
+            raise InputError(
+                f"{name} lacks {', '.join(missing)}, which a vocabulary of an ELMo softmax has (usually as its first "
+                "lines); give the file that the softmax was trained with"
+            )
+
+
+def read_vocabulary(path: str | os.PathLike[str]) -> Vocabulary:
+    """Read a vocabulary file.
+
+    Parameters
+    ----------
+    path : str or path
+        A text file in UTF-8, one word a line.
+
+    Returns
+    -------
+    Vocabulary
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is no such file.
+    InputError
+        If it cannot be read, is not UTF-8, holds a word twice, or lacks ``<S>``, ``</S>`` or ``<UNK>``.
+    """
+    file = to_path(path, "the vocabulary must be a path")
+    if not exists(file):
+        raise ModelNotFoundError(f"{path}: there is no such vocabulary file")
+    if not file.is_file():  # the other end of a pipe may never write, and a device may never end
+        raise InputError(f"{path} is no regular file; give the vocabulary file")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; give the vocabulary file") from error
+    return decode_vocabulary(data, str(path))
+
+
+def decode_vocabulary(data: bytes, name: str) -> Vocabulary:
+    """Read a vocabulary from the bytes of its file; see `read_vocabulary`."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{name}, line {line}: not UTF-8 ({error.reason}); give the vocabulary as text") from error
+    # Lines end at line feeds alone: str.splitlines would also cut at separators that stand inside words of the web.
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+    vocabulary = Vocabulary((line for line in lines if line != _END_MARK), name)
+    vocabulary.check_marks(name)
+    return vocabulary

@@ -1,0 +1,300 @@
+"""From the published HDF5 layout to layers: the only module that knows dataset names and TensorFlow's conventions.
+
+Three conventions of the files are undone here, so that the layers see plain arrays:
+
+=====================  ================================================================================================
+In the file            Here
+=====================  ================================================================================================
+``W_carry, b_carry``   The highway's *transform* gate, in spite of the name: `Highway.W_gate`, `Highway.b_gate`.
+forget bias            TensorFlow adds 1 to f at run time and does not store it.  Added to ``B`` once.
+input over recurrent   ``W_0`` has the rows of the input above those of the recurrence.  Cut into two matrices.
+=====================  ================================================================================================
+
+The peers also shift character ids by one, to have a row of zeros in front of ``char_embed``;
+`numpy_elmo.network.characters` says why there is no need for it here.
+"""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from numpy_elmo.errors import WeightsError
+from numpy_elmo.files.hdf5 import HDF5_ERRORS, dataset_problem, size_problem
+from numpy_elmo.files.options import CharCnnOptions, LstmOptions, ModelOptions
+from numpy_elmo.layers.activations import relu
+from numpy_elmo.layers.arrays import Array, read_only
+from numpy_elmo.layers.char_cnn import CharCNN, Convolution
+from numpy_elmo.layers.highway import Highway
+from numpy_elmo.layers.lstm import LstmLayer
+from numpy_elmo.network.bilm import Bilm
+from numpy_elmo.network.characters import N_CHARACTERS
+from numpy_elmo.network.encoder import TokenEncoder, TokenLookup
+
+FORGET_BIAS = 1.0
+DIRECTIONS = ("RNN_0", "RNN_1")  # forward, backward
+TOKEN_TABLE = "embedding"  # instead of char_embed and CNN*, where tokens are looked up
+
+
+def expected_shapes(options: ModelOptions, file: h5py.Group | None = None) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all datasets that a model with these options has.
+
+    Parameters
+    ----------
+    options : ModelOptions
+        The model's sizes.
+    file : h5py.Group, optional
+        The open file.  A model of one LSTM layer may store it under either of two names; the file tells which.
+
+    Returns
+    -------
+    dict of str to tuple of int
+    """
+    return _encoder_shapes(options) | _bilm_shapes(options.lstm, file)
+
+
+def _encoder_shapes(options: ModelOptions) -> dict[str, tuple[int, ...]]:
+    cnn = options.char_cnn
+    E, F, P = cnn.embedding_dim, cnn.n_filters, options.lstm.projection_dim
+    shapes: dict[str, tuple[int, ...]] = {"char_embed": (N_CHARACTERS, E)}
+    for i, (width, count) in enumerate(cnn.filters):
+        shapes[f"CNN/W_cnn_{i}"] = (1, width, E, count)
+        shapes[f"CNN/b_cnn_{i}"] = (count,)
+    for k in range(cnn.n_highway):
+        for gate in ("carry", "transform"):
+            shapes[f"CNN_high_{k}/W_{gate}"] = (F, F)
+            shapes[f"CNN_high_{k}/b_{gate}"] = (F,)
+    if F != P:
+        shapes["CNN_proj/W_proj"] = (F, P)
+        shapes["CNN_proj/b_proj"] = (P,)
+    return shapes
+
+
+def _bilm_shapes(lstm: LstmOptions, file: h5py.Group | None) -> dict[str, tuple[int, ...]]:
+    P, D = lstm.projection_dim, lstm.dim
+    shapes: dict[str, tuple[int, ...]] = {}
+    for direction in DIRECTIONS:
+        for layer in range(lstm.n_layers):
+            cell = _cell(direction, layer, lstm, file)
+            shapes[f"{cell}/W_0"] = (2 * P, 4 * D)
+            shapes[f"{cell}/B"] = (4 * D,)
+            if P != D:
+                shapes[f"{cell}/W_P_0"] = (D, P)
+    return shapes
+
+
+def _cell(direction: str, layer: int, lstm: LstmOptions, file: h5py.Group | None) -> str:
+    # TensorFlow wraps the cells of several layers in a MultiRNNCell and leaves a single one bare.
+    bare = f"{direction}/RNN/LSTMCell"
+    if lstm.n_layers == 1 and file is not None and bare in file:
+        return bare
+    return f"{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
+
+
+def read_model(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, name: str) -> tuple[TokenEncoder, Bilm]:
+    """Read a model's weights.
+
+    Datasets that the options do not ask for are ignored: some files also hold the softmax.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open weight file.
+    options : ModelOptions
+        What it should hold.
+    dtype : {"float32", "float64"}
+        Precision to compute in.
+    name : str
+        How messages call the file.
+
+    Returns
+    -------
+    TokenEncoder, Bilm
+        The two parts of the model, all arrays read-only.
+
+    Raises
+    ------
+    WeightsError
+        If datasets are missing or misshapen (all of them are listed), unreadable, or hold values that are not finite.
+    """
+    shapes = expected_shapes(options, file)
+    problems = [*_misfits(file, shapes), *_more_highways(file, options.char_cnn), *_more_layers(file, options.lstm)]
+    if problems:
+        raise _misfit(name, problems, _remedy(file, nothing_fits=len(problems) >= len(shapes)))
+    return _read_encoder(file, options, dtype, name), _read_bilm(file, options.lstm, dtype, name)
+
+
+def read_bilm(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike, name: str) -> Bilm:
+    """Read the LSTM layers of a model, whatever its token part is.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open weight file.
+    options : LstmOptions
+        The layers that it should hold.
+    dtype : {"float32", "float64"}
+        Precision to compute in.
+    name : str
+        How messages call the file.
+
+    Returns
+    -------
+    Bilm
+        All arrays read-only.
+
+    Raises
+    ------
+    WeightsError
+        As for `read_model`.
+    """
+    if problems := [*_misfits(file, _bilm_shapes(options, file)), *_more_layers(file, options)]:
+        raise _misfit(name, problems, "Give the options file that was published with these weights.")
+    return _read_bilm(file, options, dtype, name)
+
+
+def read_token_table(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike, name: str) -> TokenLookup:
+    """Read the token vectors of a model that reads token ids: the dataset ``embedding``, (V, P).
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open file.
+    options : LstmOptions
+        The layers that the vectors are for.
+    dtype : {"float32", "float64"}
+        Precision to compute in.
+    name : str
+        How messages call the file.
+
+    Returns
+    -------
+    TokenLookup
+        Its table is read-only.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such dataset, its vectors have another length, or values are not finite.
+    """
+    n_tokens = 1 if dataset_problem(file, TOKEN_TABLE) else max([1, *file[TOKEN_TABLE].shape[:1]])
+    if problems := _misfits(file, {TOKEN_TABLE: (n_tokens, options.projection_dim)}):
+        remedy = "Give the file that dump_token_embeddings wrote for this model, or the weights of a token-input model."
+        raise _misfit(name, problems, remedy)
+    return TokenLookup(_read(file, TOKEN_TABLE, dtype, name))
+
+
+def _read_encoder(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, name: str) -> TokenEncoder:
+    cnn = options.char_cnn
+    projected = cnn.n_filters != options.lstm.projection_dim
+
+    def read(dataset: str) -> Array:
+        return _read(file, dataset, dtype, name)
+
+    return TokenEncoder(
+        char_cnn=CharCNN(
+            char_embed=read("char_embed"),
+            convolutions=tuple(
+                Convolution(W=read(f"CNN/W_cnn_{i}")[0], b=read(f"CNN/b_cnn_{i}")) for i in range(len(cnn.filters))
+            ),
+            activation=relu if cnn.activation == "relu" else np.tanh,
+        ),
+        highways=tuple(
+            Highway(
+                W_gate=read(f"CNN_high_{k}/W_carry"),
+                b_gate=read(f"CNN_high_{k}/b_carry"),
+                W_hidden=read(f"CNN_high_{k}/W_transform"),
+                b_hidden=read(f"CNN_high_{k}/b_transform"),
+            )
+            for k in range(cnn.n_highway)
+        ),
+        W_proj=read("CNN_proj/W_proj") if projected else None,
+        b_proj=read("CNN_proj/b_proj") if projected else None,
+        max_characters=cnn.max_characters_per_token,
+    )
+
+
+def _read_bilm(file: h5py.File, lstm: LstmOptions, dtype: npt.DTypeLike, name: str) -> Bilm:
+    P, D = lstm.projection_dim, lstm.dim
+
+    def read_layer(cell: str) -> LstmLayer:
+        W, B = _read(file, f"{cell}/W_0", dtype, name), _read(file, f"{cell}/B", dtype, name)
+        bias = B.copy()
+        bias[2 * D : 3 * D] += FORGET_BIAS
+        return LstmLayer(
+            W_x=W[:P],
+            W_h=W[P:],
+            b=read_only(bias),
+            W_p=_read(file, f"{cell}/W_P_0", dtype, name) if P != D else None,
+            cell_clip=lstm.cell_clip,
+            proj_clip=lstm.proj_clip,
+        )
+
+    forward, backward = (
+        tuple(read_layer(_cell(direction, layer, lstm, file)) for layer in range(lstm.n_layers))
+        for direction in DIRECTIONS
+    )
+    return Bilm(forward, backward, lstm.use_skip_connections)
+
+
+def _read(file: h5py.File, dataset: str, dtype: npt.DTypeLike, name: str) -> Array:
+    stored = file[dataset]
+    values = np.empty(stored.shape, dtype)
+    try:
+        with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
+            stored.read_direct(values)
+    except HDF5_ERRORS as error:
+        raise WeightsError(f"{name}: {dataset} cannot be read ({error}); fetch the file again") from error
+    # The sum of squares of finite values is finite, unless it overflows, and is faster than looking at each of them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.vdot(values, values)
+    if not np.isfinite(squares) and not np.isfinite(values).all():
+        n_bad = values.size - np.count_nonzero(np.isfinite(values))
+        raise WeightsError(
+            f"{name}: {dataset} holds {n_bad} values that are not finite (NaN or infinite); "
+            "the file is damaged or its training diverged: fetch it again"
+        )
+    return read_only(values)
+
+
+def _misfits(file: h5py.File, shapes: dict[str, tuple[int, ...]]) -> list[str]:
+    problems = []
+    for dataset, shape in shapes.items():
+        if problem := dataset_problem(file, dataset):
+            problems.append(f"{dataset}: expected {shape}, found {problem}")
+        elif (item := file[dataset]).shape != shape:
+            problems.append(f"{dataset}: expected {shape}, found {item.shape}")
+        elif item.dtype.kind != "f":
+            problems.append(f"{dataset}: expected floating-point values, found {item.dtype}")
+    too_large = None if problems else size_problem(file, shapes.values())
+    return [too_large] if too_large else problems
+
+
+def _more_highways(file: h5py.File, cnn: CharCnnOptions) -> list[str]:
+    n_more = sum(f"CNN_high_{k}" in file for k in range(cnn.n_highway, cnn.n_highway + 9))
+    return [f"CNN_high_{cnn.n_highway}: expected no such group, found {n_more} more highways"] if n_more else []
+
+
+def _more_layers(file: h5py.File, lstm: LstmOptions) -> list[str]:
+    cell = f"{DIRECTIONS[0]}/RNN/MultiRNNCell/Cell{lstm.n_layers}"
+    return [f"{cell}: expected {lstm.n_layers} LSTM layers, found more"] if cell in file else []
+
+
+def _misfit(name: str, problems: list[str], remedy: str) -> WeightsError:
+    lines = "".join(f"\n  {problem}" for problem in problems)
+    return WeightsError(f"{name} does not fit its options:{lines}\n{remedy}")
+
+
+def _remedy(file: h5py.File, *, nothing_fits: bool) -> str:
+    if nothing_fits:
+        if "sentence_to_index" in file or "0" in file:
+            return "This file holds vectors that ELMo made, not a model; give the model's weight file."
+        if "softmax/W" in file:
+            return "This file holds a softmax alone; give the weight file that it belongs to."
+    if TOKEN_TABLE in file and "char_embed" not in file:
+        return (
+            "This model reads word ids instead of characters; load it with "
+            "numpy_elmo.interfaces.bilm.BidirectionalLanguageModel(..., use_character_inputs=False)."
+        )
+    return "Give the options file that was published with these weights."

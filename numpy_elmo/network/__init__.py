@@ -1,0 +1,1 @@
+"""The layers put together as in the paper.  Touches no file."""

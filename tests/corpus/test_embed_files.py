@@ -1,0 +1,518 @@
+"""Long runs from files to a file: interrupted anywhere and resumed, they leave what one run leaves."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from numpy_elmo import CorpusReport, Elmo, load
+from numpy_elmo.cli import main
+from numpy_elmo.corpus import embed_files, load_embeddings
+from numpy_elmo.corpus.embed_files import EmbedOptions, FileEmbedding
+from numpy_elmo.corpus.fingerprint import model_digest
+from numpy_elmo.corpus.inputs import CorpusInputs
+from numpy_elmo.corpus.journal import JournaledFile, checkpoint_of, read_record
+from numpy_elmo.errors import OutputError
+from numpy_elmo.files.find import find_model
+from tests.agreement.tensorflow_outputs import FIXTURES
+from tests.conftest import write_model
+from tests.fixtures.recipes import Recipe, options
+
+BASE = str(FIXTURES / "base")
+
+# As small as the format allows, so that many sentences are about the sentences.
+SMALLEST = Recipe(
+    options(
+        {
+            "lstm/dim": 2,
+            "lstm/projection_dim": 2,
+            "lstm/n_layers": 1,
+            "char_cnn/filters": [[1, 2]],
+            "char_cnn/n_highway": 0,
+            "char_cnn/embedding": {"dim": 2},
+        }
+    ),
+    seed=1,
+)
+
+# A carried state has small windows, a batch each, so that a short run has many.
+WAYS: dict[str, list[str]] = {
+    "layers": [],
+    "carried state": ["--state", "carry", "--batch-size", "100"],
+    "pooled": ["--state", "carry", "--batch-size", "100", "--pool", "mean", "--layers", "average"],
+    "compressed": ["--state", "carry", "--batch-size", "100", "--compression", "gzip", "--dtype", "float16", "--top"],
+    "sentence keys": ["--state", "carry", "--batch-size", "100", "--use-sentence-keys", "--layers", "0"],
+}
+
+
+@pytest.fixture(scope="session")
+def smallest(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_model(tmp_path_factory.mktemp("smallest"), SMALLEST))
+
+
+def write_text(path: Path, n_sentences: int) -> Path:
+    """Write sentences that all differ, of 1 to 7 tokens."""
+    words = [f"w{k}" for k in range(50)]
+    lines = (" ".join([f"s{k}", *words[k % 37 : k % 37 + k % 7]]) for k in range(n_sentences))
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """Return all there is in a file."""
+    found: dict[str, Any] = {}
+
+    def add(name: str, item: h5py.HLObject) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()], (item.dtype, item.chunks, item.compression)
+
+    with h5py.File(path) as file:
+        file.visititems(add)
+        found["attribute"] = file.attrs["numpy_elmo"]
+    return found
+
+
+def assert_same(path: Path, other: Path) -> None:
+    found, expected = contents(path), contents(other)
+    assert found.pop("attribute") == expected.pop("attribute")
+    assert list(found) == list(expected)
+    for name, (values, form) in found.items():
+        assert form == expected[name][1], name
+        np.testing.assert_array_equal(values, expected[name][0], err_msg=name)
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "numpy_elmo", "embed", *map(str, words)]
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def kept(output: Path) -> int:
+    """Return how many sentences the unfinished run of an output has kept."""
+    part = Path(f"{output}.part")
+    if not checkpoint_of(part).exists():
+        return 0
+    count: int = read_record(part)["record"]["report"]["n_sentences"]
+    return count
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+    """Wait, but no longer than the process runs."""
+    while process.poll() is None and not condition():
+        time.sleep(0.002)
+
+
+# -- killed, stopped, interrupted --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_that_is_killed_again_and_again_leaves_what_one_run_leaves(
+    tmp_path: Path, smallest: str, way: str
+) -> None:
+    n_sentences = 4_000 if WAYS[way] else 6_000
+    text = write_text(tmp_path / "in.txt", n_sentences)
+    arguments = ["--model", smallest, *WAYS[way]]
+    subprocess.run(command(text, tmp_path / "whole.hdf5", *arguments), check=True, capture_output=True)
+
+    out = tmp_path / "out.hdf5"
+    again = command(text, out, *arguments, "--checkpoint", "0", "--resume")
+    chance = random.Random(way)
+    kills, progress = 0, [0]
+    while not out.exists():
+        with subprocess.Popen(again, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            if kills < 4:
+                wait_until(lambda: kept(out) > progress[-1], process)
+                time.sleep(chance.random() * 0.03)
+                process.kill()
+            message = process.communicate()[1]
+            assert process.returncode in (0, -signal.SIGKILL), message.decode()
+        kills += process.returncode != 0
+        progress.append(kept(out) if not out.exists() else n_sentences)
+    assert kills >= 3, progress
+    assert len(set(progress)) > 3  # it did go on, and did not begin anew
+    assert_same(out, tmp_path / "whole.hdf5")
+    assert names(tmp_path) == {"in.txt", "out.hdf5", "whole.hdf5"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_one_line_and_keeps_what_was_done(
+    tmp_path: Path, smallest: str, number: signal.Signals
+) -> None:
+    text = write_text(tmp_path / "in.txt", 8_000)
+    out = tmp_path / "out.hdf5"
+    with subprocess.Popen(
+        command(text, out, "--model", smallest, "--checkpoint", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        wait_until(lambda: kept(out) > 2000, process)
+        process.send_signal(number)
+        printed, message = process.communicate()
+    assert (process.returncode, printed) == (128 + number, b"")
+    assert not out.exists()
+    done = kept(out)
+    assert 2000 < done < 8_000
+    assert message.decode() == (
+        f"numpy-elmo: {number.name}: stopped; {done:,} sentences are kept, the same command with --resume goes on "
+        "after them\n"
+    )
+    assert main(["embed", str(text), str(out), "--model", smallest, "--resume"]) == 0
+    assert main(["embed", str(text), str(tmp_path / "whole.hdf5"), "--model", smallest]) == 0
+    assert_same(out, tmp_path / "whole.hdf5")
+
+
+def test_a_signal_before_the_first_window_leaves_nothing(tmp_path: Path, smallest: str) -> None:
+    out = tmp_path / "out.hdf5"
+    with subprocess.Popen(
+        command("-", out, "--model", smallest), stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        wait_until(Path(f"{out}.part").exists, process)
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        assert process.stderr is not None
+        assert process.stderr.read() == b"numpy-elmo: SIGINT: stopped; nothing was written\n"
+    assert process.returncode == 130
+    assert names(tmp_path) == set()
+
+
+class Stopped(BaseException):
+    """What ends a run in the middle."""
+
+
+def job(text: Path, output: Path, elmo: Elmo, **changes: Any) -> FileEmbedding:
+    return FileEmbedding(CorpusInputs((str(text),)), str(output), elmo, "digest", EmbedOptions(**changes))
+
+
+@pytest.mark.parametrize("state", ["reset", "carry"])
+def test_a_run_may_end_after_any_window(
+    tmp_path: Path, base: Elmo, state: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed_files, "WINDOW", 5)
+    monkeypatch.setattr(embed_files, "WINDOW_TOKENS", 12)
+    text = write_text(tmp_path / "in.txt", 40)
+    seen: list[int] = []
+    job(text, tmp_path / "whole.hdf5", base, state=state, batch_size=3).run(
+        progress=lambda report: seen.append(report.n_sentences)
+    )
+    assert seen[0] == 0
+    assert seen[-1] == 40
+    assert len(seen) > 8
+    for stop in seen:
+
+        def stop_there(report: CorpusReport, stop: int = stop) -> None:
+            if report.n_sentences == stop:
+                raise Stopped
+
+        out = tmp_path / f"{stop}.hdf5"
+        run = job(text, out, base, state=state, batch_size=3)
+        with pytest.raises(Stopped):
+            run.run(progress=stop_there)
+        assert run.n_kept == stop  # without any checkpoint on the way: the last one is made when the run ends
+        assert not out.exists()
+        resumed = job(text, out, base, state=state, batch_size=3)
+        report = resumed.run(resume=True)
+        assert (report.n_sentences, report) == (40, resumed.report)
+        assert_same(out, tmp_path / "whole.hdf5")
+
+
+def test_a_death_between_the_last_checkpoint_and_the_renaming(
+    tmp_path: Path, base: Elmo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, out = write_text(tmp_path / "in.txt", 30), tmp_path / "out.hdf5"
+    job(text, tmp_path / "whole.hdf5", base).run()
+    replace = Path.replace
+
+    def dies(self: Path, target: Path) -> Path:
+        if target == out:
+            raise Stopped
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", dies)
+        with pytest.raises(Stopped):
+            job(text, out, base).run()
+    assert not out.exists()
+    run = job(text, out, base)
+    assert run.run(resume=True).n_sentences == 30
+    assert_same(out, tmp_path / "whole.hdf5")
+    assert names(tmp_path) == {"in.txt", "out.hdf5", "whole.hdf5"}
+
+
+# -- disks and folders -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flags", [[], ["--state", "carry"], ["--pool", "max", "--forget-sentences"]])
+def test_a_file_that_cannot_grow_is_one_line_and_goes_on_later(tmp_path: Path, smallest: str, flags: list[str]) -> None:
+    n_sentences = 25_000 if "--pool" in flags else 4_000  # more than one chunk of the table
+    text, out = write_text(tmp_path / "in.txt", n_sentences), tmp_path / "out.hdf5"
+    more = ["--model", smallest, *flags, "--checkpoint", "0"]
+    subprocess.run(command(text, tmp_path / "whole.hdf5", *more), check=True, capture_output=True)
+    limit = (tmp_path / "whole.hdf5").stat().st_size * 3 // 5
+
+    result = subprocess.run(
+        command(text, out, *more),
+        capture_output=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    message = result.stderr.decode()
+    assert result.returncode == 2, message
+    assert message.startswith(f"numpy-elmo: error: {out} cannot be written: [Errno 27] File too large")
+    assert f"; {kept(out):,} sentences are kept, the same command with --resume goes on after them\n" in message
+    assert message.count("\n") == 1
+    assert 0 < kept(out) < n_sentences
+    assert Path(f"{out}.part").stat().st_size <= limit
+    subprocess.run(command(text, out, *more, "--resume"), check=True, capture_output=True)
+    assert_same(out, tmp_path / "whole.hdf5")
+
+
+@pytest.mark.parametrize("fails_at", range(0, 60, 3))
+def test_a_disk_that_is_full_at_any_write_costs_no_more_than_a_window(
+    tmp_path: Path, base: Elmo, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    monkeypatch.setattr(embed_files, "WINDOW", 5)
+    text, out = write_text(tmp_path / "in.txt", 40), tmp_path / "out.hdf5"
+    job(text, tmp_path / "whole.hdf5", base).run()
+    writes = 0
+    to_disk = JournaledFile._to_disk
+
+    def full(self: JournaledFile, start: int, data: memoryview) -> None:
+        nonlocal writes
+        writes += len(data) > 0
+        if writes > fails_at:
+            raise OSError(28, "No space left on device")
+        to_disk(self, start, data)
+
+    run = job(text, out, base)
+    with monkeypatch.context() as patch:
+        patch.setattr(JournaledFile, "_to_disk", full)
+        with pytest.raises(OutputError, match=r"out\.hdf5 cannot be written: .*No space left.*free space"):
+            run.run(checkpoint_seconds=0)
+    assert not out.exists()
+    assert kept(out) == run.n_kept
+    assert Path(f"{out}.part").exists() == (run.n_kept > 0)
+    job(text, out, base).run(resume=True)
+    assert_same(out, tmp_path / "whole.hdf5")
+
+
+@pytest.mark.parametrize("output", ["in.txt/out.hdf5", "nowhere/out.hdf5", "nowhere/deeper/out.hdf5"])
+def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str], output: str) -> None:
+    text = write_text(tmp_path / "in.txt", 3)
+    assert main(["embed", str(text), str(tmp_path / output), "--model", BASE]) == 2
+    message = capsys.readouterr().err
+    assert f"{tmp_path / output} cannot be written" in message
+    assert message.endswith("; nothing was written\n")
+    assert message.count("\n") == 1
+    assert names(tmp_path) == {"in.txt"}
+
+
+def test_a_file_that_will_not_fit_is_refused_before_the_work(
+    tmp_path: Path, base: Elmo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, out = write_text(tmp_path / "in.txt", 500), tmp_path / "out.hdf5"
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=200_000))
+    words = ["embed", str(text), str(out), "--model", BASE]
+    assert main(words) == 2
+    message = capsys.readouterr().err
+    assert "out.hdf5 needs 598.4 kB" in message
+    assert (
+        "its disk has 200.0 kB free; fewer layers, --dtype float16, --compression or --pool make it smaller" in message
+    )
+    assert names(tmp_path) == {"in.txt"}
+    assert main([*words, "--pool", "mean", "--layers", "top"]) == 0
+    assert main([*words, "--overwrite", "--compression", "lzf"]) == 0  # it may fit: that is not known beforehand
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"layers": "top"}, {"dtype": "float16"}, {"pool": "max"}, {"sentence_map": False}, {"sentence_keys": True}],
+)
+def test_the_size_is_known_beforehand(tmp_path: Path, base: Elmo, changes: Any) -> None:
+    text, out = write_text(tmp_path / "in.txt", 4_000), tmp_path / "out.hdf5"
+    run = job(text, out, base, **changes)
+    size = run.inputs.measure()
+    assert size is not None
+    run.run()
+    assert 0.9 * out.stat().st_size < run.needed(size) < 1.2 * out.stat().st_size
+
+
+def test_a_large_file_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("numpy_elmo.cli.embed.LARGE", 1000)
+    text = write_text(tmp_path / "in.txt", 10)
+    assert main(["embed", str(text), str(tmp_path / "out.hdf5"), "--model", BASE]) == 0
+    assert "10 sentences, 34 tokens: " in (message := capsys.readouterr().err)
+    assert "will have up to" in message
+
+
+# -- what is there already ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unfinished(tmp_path: Path, base: Elmo, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An output of base that stopped after 5 of 12 sentences, beside its text."""
+    monkeypatch.setattr(embed_files, "WINDOW", 5)
+    out = tmp_path / "out.hdf5"
+    run = FileEmbedding(
+        CorpusInputs((str(write_text(tmp_path / "in.txt", 12)),)), str(out), base, model_digest(find_model(BASE))
+    )
+
+    def stop(report: CorpusReport) -> None:
+        if report.n_sentences:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run.run(progress=stop)
+    assert kept(out) == 5
+    return out
+
+
+def test_an_unfinished_run_is_neither_lost_nor_mixed_up(
+    unfinished: Path, smallest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = unfinished.parent
+    words = ["embed", str(folder / "in.txt"), str(unfinished), "--model", BASE]
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for more, message in (
+        ([], "out.hdf5.part is an unfinished run; go on with it by --resume, or begin anew with --overwrite"),
+        (["--resume", "--model", smallest], "out.hdf5.part was made with another model; resume it with the same"),
+        (["--resume", "--top"], "was made with layers='all'"),
+        (["--resume", "--state", "carry", "--batch-size", "8"], "was made with state='reset', batch_size=64"),
+        (["--resume", "--dtype", "float16"], "dtype='float32'"),
+        (["--resume", "--compression", "gzip"], "compression='none'"),
+        (["--resume", "--pool", "max"], "pool='none'"),
+        (["--resume", "--forget-sentences"], "sentence_map=True"),
+        (["--resume", "--use-sentence-keys"], "sentence_keys=False"),
+        (["--resume", "--blank-lines", "skip"], "blank_lines='error'"),
+        (["--resume", "--encoding-errors", "replace"], "encoding_errors='strict'"),
+        (["--resume", "--format", "text"], "format='auto'"),
+    ):
+        assert main([*words, *more]) == 2
+        assert message in capsys.readouterr().err
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert main([*words, "--resume"]) == 0
+    assert names(folder) == {"in.txt", "out.hdf5"}
+
+
+def test_another_text_is_not_appended(unfinished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = unfinished.parent / "in.txt"
+    lines = text.read_text().splitlines()
+    words = ["embed", str(text), str(unfinished), "--model", BASE, "--resume"]
+    for other in ([*lines[:4], "other", *lines[5:]], lines[:3], lines[1:]):
+        text.write_text("\n".join(other))
+        assert main(words) == 2
+        assert "its first 5 sentences differ; give the same files" in capsys.readouterr().err
+        assert kept(unfinished) == 5
+    # What comes after is free to change: a line that could not be read was mended, more was added.
+    text.write_text("\n".join([*lines[:8], "new"]))
+    assert main(words) == 0
+    with load_embeddings(unfinished) as embeddings:
+        assert len(embeddings) == 9
+        assert embeddings.rows["new"] == 8
+
+
+def test_overwrite_begins_anew(unfinished: Path) -> None:
+    words = ["embed", str(unfinished.parent / "in.txt"), str(unfinished), "--model", BASE, "--overwrite"]
+    assert main([*words, "--top"]) == 0
+    with h5py.File(unfinished) as file:
+        assert len(file) == 13
+        assert file["0"].ndim == 2
+    assert names(unfinished.parent) == {"in.txt", "out.hdf5"}
+
+
+def test_a_finished_run_is_not_repeated_and_not_taken_for_another(
+    unfinished: Path, smallest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["embed", str(unfinished.parent / "in.txt"), str(unfinished), "--model", BASE]
+    assert main([*words, "--resume"]) == 0
+    printed = capsys.readouterr().out
+    before = unfinished.stat().st_mtime_ns, unfinished.read_bytes()
+    assert main([*words, "--resume"]) == 0
+    assert capsys.readouterr().out == printed
+    for more, message in (
+        ([], "exists already; remove it, or give --overwrite"),
+        (["--resume", "--top"], "was made with layers='all'"),
+        (["--resume", "--model", smallest], "was made with another model"),
+    ):
+        assert main([*words, *more]) == 2
+        assert message in capsys.readouterr().err
+    assert (unfinished.stat().st_mtime_ns, unfinished.read_bytes()) == before
+
+
+def test_the_same_model_under_another_name_may_resume(unfinished: Path, tmp_path: Path) -> None:
+    zipped = shutil.make_archive(str(tmp_path / "model"), "zip", BASE)
+    shutil.copytree(BASE, tmp_path / "copy")
+    digests = {model_digest(find_model(place)) for place in (BASE, zipped, tmp_path / "copy")}
+    assert len(digests) == 1
+    words = ["embed", str(unfinished.parent / "in.txt"), str(unfinished), "--resume"]
+    assert main([*words, "--model", str(tmp_path / "copy")]) == 0
+
+
+def test_one_weight_makes_another_model(model_folder: Path) -> None:
+    before = model_digest(find_model(model_folder))
+    with h5py.File(model_folder / "weights.hdf5", "r+") as file:
+        file["RNN_1/RNN/MultiRNNCell/Cell1/LSTMCell/B"][-1] += 1e-3
+    between = model_digest(find_model(model_folder))
+    changed = json.loads((model_folder / "options.json").read_text())
+    changed["lstm"]["cell_clip"] = 2.5
+    (model_folder / "options.json").write_text(json.dumps(changed))
+    assert len({before, between, model_digest(find_model(model_folder))}) == 3
+
+
+def test_two_runs_do_not_write_one_file(tmp_path: Path, smallest: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.hdf5"
+    with subprocess.Popen(command("-", out, "--model", smallest), stdin=subprocess.PIPE) as process:
+        wait_until(Path(f"{out}.part").exists, process)
+        assert main(["embed", str(write_text(tmp_path / "in.txt", 3)), str(out), "--model", BASE]) == 2
+        assert "out.hdf5.part is being written by another process" in capsys.readouterr().err
+        process.communicate(b"a b\n")
+    assert process.returncode == 0
+    with load_embeddings(out) as embeddings:
+        assert len(embeddings) == 1
+
+
+# -- a million sentences -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_million_sentences_with_a_kill_in_the_middle_are_all_there_once(tmp_path: Path, smallest: str) -> None:
+    n_sentences = 1_000_000
+    text, out = write_text(tmp_path / "in.txt", n_sentences), tmp_path / "out.hdf5"
+    words = command(text, out, "--model", smallest, "--batch-size", "512", "--checkpoint", "5", "--resume")
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: kept(out) > n_sentences // 3, process)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    at_the_kill = kept(out)
+    assert n_sentences // 3 < at_the_kill < n_sentences
+    finished = subprocess.run(words, capture_output=True, check=True)
+    assert b": 1000000 sentences, " in finished.stdout
+
+    elmo = load(smallest)
+    rng = random.Random(1)
+    with h5py.File(out) as file, text.open() as lines:
+        assert len(file) == n_sentences + 1
+        index = json.loads(file["sentence_to_index"][0])
+        for k, line in enumerate(lines):
+            assert index[line.strip()] == str(k)
+            # All are there; the values of some, and of those around the kill, are looked at.
+            if rng.random() < 0.002 or abs(k - at_the_kill) < 600:
+                tokens = line.split()
+                np.testing.assert_allclose(file[str(k)][()], elmo.embed([tokens])[0], rtol=0, atol=2e-6)
+        assert len(index) == n_sentences

@@ -1,0 +1,241 @@
+"""The interface of TF-Hub's google/elmo against TensorFlow, and against what its page says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
+from numpy_elmo.interfaces import hub
+from tests.agreement.tensorflow_outputs import FIXTURES
+from tests.conftest import write_model
+from tests.fixtures.recipes import SMALL
+
+TOLERANCE = 2e-6
+
+RECORD = json.loads((FIXTURES / "interfaces_hub" / "record.json").read_text(encoding="utf-8"))
+NAMES = ["word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default", "sequence_len"]
+SENTENCES = ["the cat is on the mat", "dogs are in the fog"]
+
+
+@pytest.fixture(scope="module")
+def tensorflow() -> dict[str, Any]:
+    with np.load(FIXTURES / "interfaces_hub" / "hub.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture
+def elmo() -> hub.Module:
+    return hub.Module(FIXTURES / "base", trainable=True)
+
+
+def train(elmo: hub.Module) -> None:
+    elmo.aggregation_weights = RECORD["aggregation"]["weights"]
+    elmo.aggregation_scaling = RECORD["aggregation"]["scaling"]
+
+
+def assert_is_tensorflows(outputs: Any, tensorflow: dict[str, Any], name: str) -> None:
+    assert list(outputs) == NAMES
+    for key, array in outputs.items():
+        expected = tensorflow[f"{name}/{key}"]
+        assert (array.shape, array.dtype) == (expected.shape, expected.dtype)
+        np.testing.assert_allclose(array, expected, rtol=0, atol=TOLERANCE)
+
+
+# -- vectors ---------------------------------------------------------------------------------------------------------
+
+
+def test_strings_give_tensorflows_vectors_in_any_order_of_calls(elmo: hub.Module, tensorflow: dict[str, Any]) -> None:
+    for k in (0, 1, 2, 0):
+        assert_is_tensorflows(elmo(RECORD["calls"][k], as_dict=True), tensorflow, f"default/{k}/initial")
+    train(elmo)
+    for k in (2, 0, 1):
+        outputs = elmo(RECORD["calls"][k], signature="default", as_dict=True)
+        assert_is_tensorflows(outputs, tensorflow, f"default/{k}/trained")
+
+
+def test_tokens_give_tensorflows_vectors(elmo: hub.Module, tensorflow: dict[str, Any]) -> None:
+    assert_is_tensorflows(elmo(RECORD["tokens"], "tokens", True), tensorflow, "tokens/initial")
+    train(elmo)
+    arrays = {key: np.array(values) for key, values in RECORD["tokens"].items()}
+    assert_is_tensorflows(elmo(inputs=arrays, signature="tokens", as_dict=True), tensorflow, "tokens/trained")
+
+
+def test_what_stands_beyond_the_length_is_not_looked_at_and_has_zeros(elmo: hub.Module) -> None:
+    tokens, length = ["dogs", "are", "in", "the", "fog"], 2
+    found = elmo({"tokens": [tokens], "sequence_len": [length]}, "tokens", True)
+    expected = elmo([" ".join(tokens[:length])], as_dict=True)
+    for name in ("word_emb", "lstm_outputs1", "lstm_outputs2", "elmo"):
+        assert found[name].shape[:2] == (1, 5)
+        np.testing.assert_array_equal(found[name][:, :length], expected[name])
+        assert not found[name][:, length:].any()
+    np.testing.assert_array_equal(found["default"], expected["default"])
+
+
+def test_without_as_dict_the_default_output_comes(elmo: hub.Module) -> None:
+    outputs = elmo(SENTENCES, as_dict=True)
+    for found in (elmo(SENTENCES), elmo(SENTENCES, signature="default", as_dict=False)):
+        np.testing.assert_array_equal(found, outputs["default"])
+    np.testing.assert_allclose(outputs["default"][1], outputs["elmo"][1, :5].mean(axis=0), rtol=0, atol=1e-6)
+
+
+def test_a_sentence_without_tokens_and_a_batch_without_sentences_have_shapes(elmo: hub.Module) -> None:
+    outputs = elmo(["", "one", "  "], as_dict=True)
+    assert outputs["sequence_len"].tolist() == [0, 1, 0]
+    assert not outputs["default"][[0, 2]].any()
+    assert outputs["default"][1].any()
+    assert [array.shape for array in outputs.values()] == [
+        (3, 1, 8),
+        (3, 1, 16),
+        (3, 1, 16),
+        (3, 1, 16),
+        (3, 16),
+        (3,),
+    ]
+    empty = elmo({"tokens": [], "sequence_len": []}, "tokens", True)
+    assert {name: array.shape for name, array in empty.items()}["elmo"] == (0, 0, 16)
+
+
+def test_a_model_with_three_layers_has_three_lstm_outputs(tmp_path: Path) -> None:
+    elmo = hub.Module(write_model(tmp_path / "three", SMALL["three_layers"]))
+    outputs = elmo(SENTENCES, as_dict=True)
+    assert list(outputs) == [*NAMES[:3], "lstm_outputs3", *NAMES[3:]]
+    layers = [np.concatenate([outputs["word_emb"]] * 2, axis=-1), *(outputs[f"lstm_outputs{k}"] for k in (1, 2, 3))]
+    np.testing.assert_allclose(outputs["elmo"], np.mean(layers, axis=0), rtol=0, atol=1e-6)
+
+
+# -- the aggregation -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["elmo", "default"])
+def test_the_gradient_is_the_slope_of_a_loss(elmo: hub.Module, output: Any) -> None:
+    train(elmo)
+    outputs = elmo(SENTENCES, as_dict=True)
+    upstream = np.random.default_rng(1).normal(size=outputs[output].shape)
+    by = elmo.gradient(outputs, upstream, output)
+
+    def loss() -> float:
+        found = elmo(SENTENCES, as_dict=True)
+        return float((found[output].astype(np.float64) * upstream).sum())
+
+    step, weights = 1e-2, elmo.aggregation_weights
+    for k, one in enumerate(np.eye(3)):
+        elmo.aggregation_weights = weights + step * one
+        above = loss()
+        elmo.aggregation_weights = weights - step * one
+        np.testing.assert_allclose(by.weights[k], (above - loss()) / (2 * step), rtol=0, atol=1e-3)
+    elmo.aggregation_weights = weights
+    before = loss()
+    elmo.aggregation_scaling = elmo.aggregation_scaling + 1
+    np.testing.assert_allclose(by.gamma, loss() - before, rtol=0, atol=1e-4)
+
+
+def test_the_aggregation_begins_as_the_average_and_can_be_set_where_it_is_trainable(elmo: hub.Module) -> None:
+    assert elmo.aggregation_weights.tolist() == [0.0, 0.0, 0.0]
+    assert elmo.aggregation_scaling == 1.0
+    with pytest.raises(InputError, match="3 weights, not 2"):
+        elmo.aggregation_weights = [0.0, 0.0]
+    with pytest.raises(InputError, match="finite"):
+        elmo.aggregation_scaling = float("nan")
+    fixed = hub.Module(FIXTURES / "base")
+    with pytest.raises(InputError, match="trainable=True"):
+        fixed.aggregation_weights = [0.0, 0.0, 0.0]
+    with pytest.raises(InputError, match="trainable=True"):
+        fixed.aggregation_scaling = 2.0
+    with pytest.raises(InputError, match="trainable=True"):
+        fixed.gradient({}, np.zeros(1))
+    with pytest.raises(InputError, match='"elmo" or "default"'):
+        elmo.gradient({}, np.zeros(1), "word_emb")  # type: ignore[arg-type]
+
+
+# -- what the module says of itself ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signature", [None, "default", "tokens"])
+def test_the_outputs_are_as_announced(elmo: hub.Module, signature: str | None) -> None:
+    info = elmo.get_output_info_dict(signature)
+    outputs = elmo(SENTENCES, as_dict=True)
+    assert {name: what.get_shape() for name, what in info.items()} == {
+        "word_emb": (None, None, 8),
+        "lstm_outputs1": (None, None, 16),
+        "lstm_outputs2": (None, None, 16),
+        "elmo": (None, None, 16),
+        "default": (None, 16),
+        "sequence_len": (None,),
+    }
+    assert {name: what.dtype for name, what in info.items()} == {k: array.dtype for k, array in outputs.items()}
+
+
+def test_signatures_and_their_inputs_have_names(elmo: hub.Module) -> None:
+    assert elmo.get_signature_names() == ["default", "tokens"]
+    assert elmo.get_input_info_dict()["default"].get_shape() == (None,)
+    tokens = elmo.get_input_info_dict("tokens")
+    assert {name: what.get_shape() for name, what in tokens.items()} == {
+        "tokens": (None, None),
+        "sequence_len": (None,),
+    }
+
+
+def test_a_loaded_module_has_the_same_signatures(elmo: hub.Module) -> None:
+    loaded = hub.load(FIXTURES / "base")
+    assert list(loaded.signatures) == elmo.get_signature_names()
+    for found, expected in (
+        (loaded.signatures["default"](SENTENCES), elmo(SENTENCES, as_dict=True)),
+        (loaded.signatures["tokens"](**RECORD["tokens"]), elmo(RECORD["tokens"], "tokens", True)),
+    ):
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
+
+
+# -- errors ----------------------------------------------------------------------------------------------------------
+
+
+def test_inputs_that_cannot_be_meant_are_errors(elmo: hub.Module) -> None:
+    tokens = [["the", "cat"], ["dogs", ""]]
+    cases: list[tuple[Any, str | None, type[Exception], str]] = [
+        ("the cat", None, InputTypeError, r"not str: give \[sentence\]"),
+        (3, None, InputTypeError, "not int"),
+        ([["the", "cat"]], None, InputTypeError, "sentence 0 must be a string, not list"),
+        ({"tokens": tokens, "sequence_len": [2, 1]}, None, InputTypeError, 'signature="tokens"'),
+        (tokens, "tokens", InputTypeError, 'dict with "tokens" and "sequence_len"'),
+        ({"tokens": tokens}, "tokens", InputTypeError, 'dict with "tokens" and "sequence_len"'),
+        ({"tokens": [["the"], ["a", "b"]], "sequence_len": [1, 2]}, "tokens", InputError, "pad the shorter"),
+        ({"tokens": tokens, "sequence_len": [2]}, "tokens", InputError, "2 of them"),
+        ({"tokens": tokens, "sequence_len": [2, 3]}, "tokens", InputError, r"0\.\.2"),
+        ({"tokens": tokens, "sequence_len": [2, -1]}, "tokens", InputError, r"0\.\.2"),
+        ({"tokens": tokens, "sequence_len": [2.0, 1.0]}, "tokens", InputError, "integers"),
+        ({"tokens": [[b"the"]], "sequence_len": [1]}, "tokens", InputTypeError, "not bytes"),
+        (SENTENCES, "raw", InputError, '"default" or "tokens", not \'raw\''),
+    ]
+    for inputs, signature, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            elmo(inputs, signature)
+    with pytest.raises(InputError, match="signature"):
+        elmo.get_output_info_dict("raw")
+
+
+def test_an_address_is_refused_with_the_model_to_take_instead() -> None:
+    for make in (hub.Module, hub.load):
+        with pytest.raises(ModelNotFoundError, match=r"nothing is fetched.*'numpy-elmo download original'"):
+            make("https://tfhub.dev/google/elmo/3")
+
+
+# -- the page's own examples -----------------------------------------------------------------------------------------
+
+
+def test_the_examples_of_the_modules_page_run() -> None:
+    elmo = hub.Module("tiny", trainable=True)
+    embeddings = elmo(["the cat is on the mat", "dogs are in the fog"], signature="default", as_dict=True)["elmo"]
+    assert embeddings.shape == (2, 6, 192)
+
+    elmo = hub.Module("tiny", trainable=True)
+    tokens_input = [["the", "cat", "is", "on", "the", "mat"], ["dogs", "are", "in", "the", "fog", ""]]
+    tokens_length = [6, 5]
+    from_tokens = elmo(
+        inputs={"tokens": tokens_input, "sequence_len": tokens_length}, signature="tokens", as_dict=True
+    )["elmo"]
+    np.testing.assert_array_equal(from_tokens, embeddings)
