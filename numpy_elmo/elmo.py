@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.errors import InputError
 from numpy_elmo.files.find import find_model
 from numpy_elmo.files.options import ModelOptions
 from numpy_elmo.files.weights import read_model
@@ -20,6 +20,7 @@ from numpy_elmo.layers.tracing import recording
 from numpy_elmo.network.batching import batches, bounded_batches, pack
 from numpy_elmo.network.bilm import Bilm
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START, character_ids
+from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence
 from numpy_elmo.network.encoder import TokenEncoder
 from numpy_elmo.network.forward import ForwardPass, Start
 from numpy_elmo.network.state import CarriedState, ModelState
@@ -27,7 +28,6 @@ from numpy_elmo.network.threads import chosen_threads
 from numpy_elmo.report import CorpusReport
 
 Layers: TypeAlias = Literal["all", "top", "average"] | int | ScalarMix
-Item = TypeVar("Item")
 StatePolicy: TypeAlias = Literal["reset", "carry", "frozen"]
 
 # Tokens of a window of `Elmo.embed_corpus`: their vectors are held until all of it is done.
@@ -194,7 +194,7 @@ class Elmo:
         """
         checked = check_sentences(sentences)
         select = self._selector(layers)
-        _check_positive("batch_size", batch_size)
+        batch_size = check_count("batch_size", batch_size)
         self._check_state(state)
         if state == "carry" or isinstance(state, CarriedState):
             carried = state if isinstance(state, CarriedState) else self._carried.claim()
@@ -260,10 +260,10 @@ class Elmo:
         CorpusReport(n_sentences=3, n_tokens=5, n_cut_tokens=1, first_cut=(1, 0))
         """
         select = self._selector(layers)
-        _check_positive("batch_size", batch_size)
-        _check_positive("window", window)
+        batch_size = check_count("batch_size", batch_size)
+        window = check_count("window", window)
         self._check_state(state)
-        checked = _each_checked(sentences)
+        checked = each_sentence(sentences)
         windows: Iterator[tuple[list[list[str]], list[Array]]]
         if state == "carry" or isinstance(state, CarriedState):
             carried = state if isinstance(state, CarriedState) else CarriedState()
@@ -356,7 +356,7 @@ class Elmo:
         InputTypeError
             If it is a string instead of a list of them, or something in it is not a string.
         """
-        [types] = check_sentences([vocabulary])
+        types = check_tokens(vocabulary, "vocabulary")
         self._forward.keep(types)
 
     def forget_types(self) -> None:
@@ -417,7 +417,7 @@ class Elmo:
         >>> trace["forward.0.forget_gate"].shape
         (6, 384)
         """
-        [sentence] = check_sentences([tokens])
+        sentence = check_tokens(tokens)
         bounded = [SENTENCE_START, *sentence, SENTENCE_END]
         ids = character_ids(bounded, self.encoder.max_characters)
         with recording() as record:
@@ -472,62 +472,3 @@ class Elmo:
                 raise InputError(f"the model has the layers 0 to {n - 1}, there is no layer {layers}")
             return lambda array: array[layers]
         raise InputError(f'layers must be "all", "top", "average", an int or a ScalarMix, not {layers!r}')
-
-
-def _bounded_length(sentence: list[str]) -> int:
-    return len(sentence) + 2
-
-
-def _check_positive(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name} must be a positive integer, not {value!r}")
-
-
-def check_sentences(sentences: Iterable[Iterable[str]]) -> list[list[str]]:
-    """Return the sentences as lists of tokens, or say what is wrong with them.
-
-    Raises
-    ------
-    InputTypeError
-        If something is not of the type that it should be.
-    """
-    return list(_each_checked(sentences))
-
-
-def _each_checked(sentences: Iterable[Iterable[str]]) -> Iterator[list[str]]:
-    if isinstance(sentences, (str, bytes)):
-        raise InputTypeError(
-            "sentences must be a list of token lists, not one string: "
-            "give [text.split()] for one sentence, [line.split() for line in text.splitlines()] for one a line"
-        )
-    items = _iterate(sentences, "sentences must be a list of token lists")
-    return (_check_sentence(sentence, index) for index, sentence in enumerate(items))
-
-
-def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:
-    if isinstance(sentence, (str, bytes)):
-        raise InputTypeError(
-            f"sentence {index} is a string, {_short(sentence)}, where a list of tokens belongs: "
-            "give sentence.split(), or [tokens] if the list that you gave is itself one sentence"
-        )
-    tokens = list(_iterate(sentence, f"sentence {index} must be a list of tokens"))
-    for position, token in enumerate(tokens):
-        if not isinstance(token, str):
-            raise InputTypeError(
-                f"sentence {index}, token {position} must be a string, not {type(token).__name__}: {_short(token)}"
-            )
-    return tokens
-
-
-def _iterate(values: Iterable[Item], expected: str) -> Iterator[Item]:
-    if isinstance(values, (set, frozenset, dict)):  # their order says nothing, and would decide about the vectors
-        raise InputTypeError(f"{expected}, not {type(values).__name__}, which has no order")
-    try:
-        return iter(values)
-    except TypeError as error:  # a NumPy array without dimensions is Iterable by its type
-        raise InputTypeError(f"{expected}, not {type(values).__name__}") from error
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

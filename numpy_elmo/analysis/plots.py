@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.analysis.spans import occurrences
-from numpy_elmo.elmo import Elmo, check_sentences
+from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import InputError, MissingExtraError
 from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
+from numpy_elmo.network.checks import check_sentences
 
 try:
     from matplotlib import rc_context

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.corpus.text import read_lines
-from numpy_elmo.elmo import Elmo, Layers, check_sentences
+from numpy_elmo.elmo import Elmo, Layers
 from numpy_elmo.errors import InputError, InputTypeError, VectorsNotFoundError
 from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches
+from numpy_elmo.network.checks import check_sentences
 
 # Sentences of a corpus that are held at a time.
 _WINDOW = 1024

@@ -54,7 +54,6 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.corpus.layout import SentenceDatasets, write_sentence_map
-from numpy_elmo.elmo import check_sentences
 from numpy_elmo.elmo import load as load_model
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
 from numpy_elmo.files import published
@@ -74,6 +73,7 @@ from numpy_elmo.layers import scalar_mix
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches
 from numpy_elmo.network.characters import N_CHARACTERS, SENTENCE_END, SENTENCE_START, character_ids
+from numpy_elmo.network.checks import check_sentences
 
 __all__ = [
     "DEFAULT_OPTIONS_FILE",

@@ -47,7 +47,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.corpus.text import read_sentences
-from numpy_elmo.elmo import check_sentences, load
+from numpy_elmo.elmo import load
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
 from numpy_elmo.files.find import open_hdf5
 from numpy_elmo.files.options import decode_lstm_options
@@ -78,6 +78,7 @@ from numpy_elmo.network.characters import (
     SENTENCE_START,
     character_ids,
 )
+from numpy_elmo.network.checks import check_sentences
 
 __all__ = [
     "Batcher",

@@ -43,12 +43,12 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.elmo import check_sentences
 from numpy_elmo.elmo import load as load_model
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import pool
 from numpy_elmo.layers.scalar_mix import MixGradient, ScalarMix
+from numpy_elmo.network.checks import check_sentences
 
 __all__ = ["LoadedModule", "Module", "Outputs", "TensorInfo", "load"]
 

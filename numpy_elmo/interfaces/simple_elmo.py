@@ -35,12 +35,13 @@ from typing import Literal, TypeAlias, TypedDict
 
 import numpy as np
 
-from numpy_elmo.elmo import Elmo, check_sentences, load
+from numpy_elmo.elmo import Elmo, load
 from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.language_model.results import Candidates
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import pool
+from numpy_elmo.network.checks import check_sentences
 from numpy_elmo.network.state import ModelState
 
 LayerWords: TypeAlias = Literal["average", "top", "all"]

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from numpy_elmo.elmo import Elmo, StatePolicy, check_sentences, load
+from numpy_elmo.elmo import Elmo, StatePolicy, load
 from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.files.find import find_model
 from numpy_elmo.files.vocabulary import UNKNOWN, Vocabulary
@@ -19,6 +19,7 @@ from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches, pack
 from numpy_elmo.network.bilm import Bilm, BilmState
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
+from numpy_elmo.network.checks import check_sentences
 
 Combine: TypeAlias = Literal["average", "product", "forward", "backward"]
 SubVocabulary: TypeAlias = Iterable[str] | int

@@ -1,0 +1,83 @@
+"""The checks of arguments that every public function shares."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+
+from numpy_elmo.errors import InputError, InputTypeError
+
+Item = TypeVar("Item")
+
+
+def check_sentences(sentences: Iterable[Iterable[str]]) -> list[list[str]]:
+    """Return sentences as lists of tokens, or say what is wrong with them (`InputTypeError`)."""
+    return list(each_sentence(sentences))
+
+
+def each_sentence(sentences: Iterable[Iterable[str]]) -> Iterator[list[str]]:
+    """Yield sentences as lists of tokens, each checked when it is read (`InputTypeError`)."""
+    if isinstance(sentences, (str, bytes)):
+        raise InputTypeError(
+            "sentences must be a list of token lists, not one string: "
+            r"give [text.split()] for one sentence, [line.split() for line in text.split('\n')] for one per line"
+        )
+    items = _iterate(sentences, "sentences must be a list of token lists")
+    return (_check_sentence(sentence, index) for index, sentence in enumerate(items))
+
+
+def check_tokens(tokens: Iterable[str], name: str = "tokens") -> list[str]:
+    """Return tokens or words as a list, or say what is wrong with them (`InputTypeError`)."""
+    if isinstance(tokens, (str, bytes)):
+        raise InputTypeError(f"{name} must be a list of strings, not one string: give text.split(), or [word] for one")
+    return [
+        _check_string(token, f"{name}, item {position}")
+        for position, token in enumerate(_iterate(tokens, f"{name} must be a list of strings"))
+    ]
+
+
+def check_count(name: str, value: Any, minimum: int = 1) -> int:
+    """Return a count as an int, whatever kind of integer it is, or say what was expected (`InputError`)."""
+    expected = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = minimum - 1
+    if isinstance(value, (bool, np.bool_)) or count < minimum:
+        raise InputError(f"{name} must be {expected}, not {value!r}")
+    return count
+
+
+def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:
+    if isinstance(sentence, (str, bytes)):
+        raise InputTypeError(
+            f"sentence {index} is a string, {_short(sentence)}, where a list of tokens belongs: "
+            "give sentence.split(), or [tokens] if the list that you gave is itself one sentence"
+        )
+    tokens = _iterate(sentence, f"sentence {index} must be a list of tokens")
+    return [_check_string(token, f"sentence {index}, token {position}") for position, token in enumerate(tokens)]
+
+
+def _check_string(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise InputTypeError(f"{where} must be a string, not {type(value).__name__}: {_short(value)}")
+    return value
+
+
+def _iterate(values: Iterable[Item], expected: str) -> Iterator[Item]:
+    if isinstance(values, (set, frozenset, dict)):  # their order says nothing, and would decide about the vectors
+        raise InputTypeError(f"{expected}, not {type(values).__name__}, which has no order")
+    if hasattr(values, "columns"):  # iterating over a data frame gives the names of its columns
+        raise InputTypeError(f"{expected}, not {type(values).__name__}; give one of its columns")
+    try:
+        return iter(values)
+    except TypeError as error:  # a NumPy array without dimensions is Iterable by its type
+        raise InputTypeError(f"{expected}, not {type(values).__name__}") from error
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
