@@ -11,7 +11,7 @@ COMMANDS = {
     "report": (report, "render the figures as Markdown tables"),
     "plot": (plots, "draw the figures"),
     "language-model": (language_model, "what full normalisation costs, in matrix products"),
-    "products": (products, "plain products and products by blocks, by number of rows"),
+    "products": (products, "products in every form, by number of rows"),
 }
 
 

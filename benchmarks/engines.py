@@ -81,12 +81,7 @@ class NumpyElmo(Engine):
         return self.elmo.embed_corpus(sentences)
 
     def forget(self) -> None:
-        from numpy_elmo.network.threads import chosen_threads  # noqa: PLC0415
-
-        # The same model with an empty token cache.
-        self.elmo = type(self.elmo)(
-            self.elmo.options, self.elmo.encoder, self.elmo.bilm, threads=chosen_threads(threads=None)
-        )
+        self.elmo.encoder._row.clear()
         self.elmo.embed([[UNSEEN]])  # the first sentence makes what belongs to the model and not to the text
 
     def reset(self) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from numpy_elmo import Elmo
-from numpy_elmo.layers.lstm import LstmState
 from numpy_elmo.network.batching import pack
-from numpy_elmo.network.threads import Workers, chosen_threads
+from numpy_elmo.network.state import BilmState
 
 
 def lstm_seconds(elmo: Elmo, n_rows: int, n_steps: int) -> float:
@@ -22,18 +21,13 @@ def lstm_seconds(elmo: Elmo, n_rows: int, n_steps: int) -> float:
     generator = np.random.default_rng(0)
     P = elmo.options.lstm.projection_dim
 
-    def draw(zeros: LstmState) -> LstmState:
-        return LstmState(
-            *(generator.uniform(-0.1, 0.1, array.shape).astype(np.float32) for array in (zeros.h, zeros.c))
-        )
-
-    forward, backward = elmo.bilm.zero_state(n_rows)
-    state = tuple(map(draw, forward)), tuple(map(draw, backward))
+    state = BilmState(
+        *(generator.uniform(-0.1, 0.1, zeros.shape).astype(np.float32) for zeros in elmo.bilm.zero_state(n_rows))
+    )
     tokens = generator.standard_normal((n_rows * n_steps, P), np.float32)
     packing = pack([n_steps] * n_rows)
-    workers = Workers(chosen_threads(threads=None))
     start = time.perf_counter()
-    elmo.bilm(tokens, packing, state, workers)
+    elmo.bilm(tokens, packing, state)
     return time.perf_counter() - start
 
 

@@ -1,9 +1,9 @@
-"""A few rows times the recurrent weights of the published size: plain products and products by blocks.
+"""A few rows times the recurrent weights of the published size: in every form.
 
     python -m benchmarks products [--rows N ...] [--repeats R]
 
-Both ways run from two threads at once, on weights of their own, as the two directions of a model do; the best of the
-repeats counts.  Set OPENBLAS_NUM_THREADS or OPENBLAS_CORETYPE before the command to see what they change.
+Two threads multiply at once, each by weights of its own, as the two directions of a model do; the best of the repeats
+counts.  Set OPENBLAS_CORETYPE before the command to see other kernels.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from numpy_elmo.layers import blas
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.layers.matmul import cut, multiply, multiply_blocks
+from numpy_elmo.layers.matmul import Form, Matrix
 
 K, N = 512, 16_384
 
@@ -32,23 +32,25 @@ def main(arguments: argparse.Namespace) -> None:
     """Print a table."""
     generator = np.random.default_rng(0)
     weights = [generator.standard_normal((K, N), np.float32) for _ in range(2)]
-    blocks = [cut(W) for W in weights]
-    sys.stdout.write("| rows | plain, GFLOP/s | by blocks, GFLOP/s |\n|---|---|---|\n")
-    with ThreadPoolExecutor(2) as threads:
+    forms = {
+        "plain": Form(),
+        "in blocks": Form(blocks=True),
+        "at least 4 rows, in blocks": Form(4, blocks=True),
+        "exactly 8 rows, in blocks": Form(8, exactly=True, blocks=True),
+    }
+    matrices = [[Matrix(W, form) for W in weights] for form in forms.values()]
+    scratch = [matrices[-1][0].scratch(max(arguments.rows)) for _ in weights]
+    sys.stdout.write(f"Kernels: {blas.kernel()}.  GFLOP/s of both threads.\n\n")
+    sys.stdout.write(f"| rows | {' | '.join(forms)} |\n|---{'|---:' * len(forms)}|\n")
+    with ThreadPoolExecutor(2) as threads, blas.one_thread():
         for rows in arguments.rows:
             x = generator.standard_normal((rows, K), np.float32)
-
-            def best(product: Callable[[Array, Array], Array], matrices: list[Array], x: Array = x) -> float:
-                return min(_seconds(threads, product, x, matrices) for _ in range(arguments.repeats))
-
             work = 2 * 2 * rows * K * N / 1e9
-            plain, blocked = work / best(multiply, weights), work / best(multiply_blocks, blocks)
-            sys.stdout.write(f"| {rows} | {plain:.0f} | {blocked:.0f} |\n")
+            seconds = [min(_seconds(threads, x, pair, scratch) for _ in range(arguments.repeats)) for pair in matrices]
+            sys.stdout.write(f"| {rows} | {' | '.join(f'{work / value:.0f}' for value in seconds)} |\n")
 
 
-def _seconds(
-    threads: ThreadPoolExecutor, product: Callable[[Array, Array], Array], x: Array, matrices: list[Array]
-) -> float:
+def _seconds(threads: ThreadPoolExecutor, x: Array, pair: list[Matrix], scratch: list[Array]) -> float:
     start = time.perf_counter()
-    list(threads.map(lambda matrix: product(x, matrix), matrices))
+    list(threads.map(lambda matrix, memory: matrix.multiply(x, memory), pair, scratch))
     return time.perf_counter() - start

@@ -6,12 +6,11 @@
 """
 
 from numpy_elmo import errors
-from numpy_elmo.elmo import Elmo, load
+from numpy_elmo.elmo import CorpusReport, Elmo, load
 from numpy_elmo.files.download import download
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.layers.scalar_mix import ScalarMix
 from numpy_elmo.network.state import CarriedState
-from numpy_elmo.report import CorpusReport
 
 __all__ = [
     "CarriedState",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,18 +16,17 @@ from numpy_elmo.files.find import find_model
 from numpy_elmo.files.options import ModelOptions
 from numpy_elmo.files.weights import read_model
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.layers.matmul import Products, chosen_products
+from numpy_elmo.layers.matmul import Form, independent_form
 from numpy_elmo.layers.scalar_mix import ScalarMix
 from numpy_elmo.layers.tracing import recording
 from numpy_elmo.network.batching import batches, bounded_batches, pack
 from numpy_elmo.network.bilm import Bilm
-from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START, character_ids
+from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START, character_ids, is_cut
 from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence
-from numpy_elmo.network.encoder import TokenEncoder
-from numpy_elmo.network.forward import ForwardPass, Start
+from numpy_elmo.network.encoder import Encoder, TokenLayers
+from numpy_elmo.network.forward import ForwardPass, Selector, Start
 from numpy_elmo.network.state import CarriedState, ModelState
-from numpy_elmo.network.threads import chosen_threads
-from numpy_elmo.report import CorpusReport
+from numpy_elmo.network.threads import Workers, chosen_threads
 
 Layers: TypeAlias = Literal["all", "top", "average"] | int | ScalarMix
 StatePolicy: TypeAlias = Literal["reset", "carry", "frozen"]
@@ -34,13 +35,45 @@ StatePolicy: TypeAlias = Literal["reset", "carry", "frozen"]
 WINDOW_TOKENS = 1 << 15
 
 
+@dataclass
+class CorpusReport:
+    """Counts of a run over a corpus; it grows during the run.
+
+    Attributes
+    ----------
+    n_sentences : int
+        Sentences whose vectors were made.
+    n_tokens : int
+        Their tokens.
+    n_cut_tokens : int
+        Tokens that have more bytes than the model reads (48, and two marks, for all published ones): their vectors
+        are those of their beginnings, as in the published code.
+    first_cut : tuple of (int, int) or None
+        Sentence and place in it of the first such token, both from 0.
+    """
+
+    n_sentences: int = 0
+    n_tokens: int = 0
+    n_cut_tokens: int = 0
+    first_cut: tuple[int, int] | None = None
+
+    def add(self, sentence: Sequence[str], max_characters: int) -> None:
+        """Count a sentence for a model that reads `max_characters` per token."""
+        for place, token in enumerate(sentence):
+            if is_cut(token, max_characters):
+                self.first_cut = self.first_cut or (self.n_sentences, place)
+                self.n_cut_tokens += 1
+        self.n_sentences += 1
+        self.n_tokens += len(sentence)
+
+
 def load(
     source: str | os.PathLike[str],
     *,
     options: str | os.PathLike[str] | None = None,
     dtype: Literal["float32", "float64"] = "float32",
     threads: int | None = None,
-    products: Products | None = None,
+    reproducible: bool | None = None,
 ) -> Elmo:
     """Load a model in the published ELMo format.
 
@@ -62,13 +95,12 @@ def load(
         reference to judge float32 by.
     threads : int, optional
         Python threads that share the work; the environment variable ``NUMPY_ELMO_THREADS`` if not given, else 2, one
-        for each reading direction.  With more, several batches run at once.  Then set ``OPENBLAS_NUM_THREADS=1`` (or
-        your BLAS's own variable) before Python starts: threads that each ask the BLAS for all cores stand in each
-        other's way.
-    products : {"auto", "plain", "blocked"}, optional
-        How a few rows are multiplied by large weights, see `numpy_elmo.layers.matmul`; the environment variable
-        ``NUMPY_ELMO_PRODUCTS`` if not given, else ``"auto"``, which measures for some tens of milliseconds what is
-        faster on this machine.
+        for each reading direction.  With more, several batches run at once.  OpenBLAS gets one thread while they
+        compute, in the whole process; with ``threads=1`` and without ``reproducible=True`` it keeps its own.
+    reproducible : bool, optional
+        Whether a sentence has the same bits in any batch, order, number of threads and process on one machine.  By
+        default this is so where it costs next to nothing, as on processors with AVX-512: loading tries a few
+        products.  ``True`` takes slower products elsewhere, ``False`` the fastest ones.
 
     Returns
     -------
@@ -83,7 +115,8 @@ def load(
     WeightsError
         If the weight file is damaged, is something else, or does not fit the options.
     InputError
-        If `dtype`, `threads` or `products` is none of their values.
+        If `dtype`, `threads` or `reproducible` is none of their values, or no products are known that give the same
+        bits with this machine's BLAS.
 
     Examples
     --------
@@ -95,11 +128,13 @@ def load(
     """
     if dtype not in ("float32", "float64"):
         raise InputError(f'dtype must be "float32" or "float64", not {dtype!r}')
-    n_threads, way = chosen_threads(threads), chosen_products(products)
+    if reproducible not in (None, True, False):
+        raise InputError(f"reproducible must be True, False or None, not {reproducible!r}")
+    n_threads = chosen_threads(threads)
     files = find_model(source, options)
     with files.open_weights() as file:
-        encoder, bilm = read_model(file, files.options, dtype, files.name)
-    return Elmo(files.options, encoder, bilm.with_fast_products(way), threads=n_threads)
+        layers, bilm = read_model(file, files.options, dtype, files.name)
+    return Elmo(files.options, layers, bilm, threads=n_threads, reproducible=reproducible)
 
 
 class Elmo:
@@ -107,7 +142,7 @@ class Elmo:
 
     The weights never change, and calls with ``state="reset"`` or ``"frozen"`` share nothing that does: they may run
     in several threads at once.  So may calls that bring a `CarriedState` each.  The model's own state, for
-    ``state="carry"``, is of one thread: another one is refused until `reset_state` is called.
+    ``state="carry"``, belongs to one thread: another one is refused until `reset_state` is called.
 
     Attributes
     ----------
@@ -117,7 +152,9 @@ class Elmo:
         LSTM layers, L; there are L + 1 layers of vectors.
     vector_size : int
         Length of a token's vector in one layer, 2 P.
-    encoder : TokenEncoder
+    reproducible : bool
+        Whether a sentence has the same bits in any batch on this machine.
+    encoder : Encoder
         The part that sees one token at a time.
     bilm : Bilm
         The LSTM layers of both directions.
@@ -127,13 +164,25 @@ class Elmo:
     Peters et al. 2018, "Deep contextualized word representations", arXiv:1802.05365.
     """
 
-    def __init__(self, options: ModelOptions, encoder: TokenEncoder, bilm: Bilm, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        options: ModelOptions,
+        layers: TokenLayers,
+        bilm: Bilm,
+        *,
+        threads: int = 1,
+        reproducible: bool | None = None,
+    ) -> None:
         self.options = options
         self.n_layers = options.lstm.n_layers
         self.vector_size = 2 * options.lstm.projection_dim
-        self.encoder = encoder
-        self.bilm = bilm
-        self._forward = ForwardPass(encoder, bilm, threads)
+        self.bilm = bilm.prepared(threads, reproducible)
+        workers = Workers(1 if self.bilm.is_small else threads, leave_blas=threads == 1 and not reproducible)
+        with workers.sharing_the_blas():
+            layers = layers.in_form(independent_form(layers.weights))
+        self.encoder = Encoder(layers, options.char_cnn.max_characters_per_token, workers)
+        self.reproducible = self.bilm.reproducible
+        self._forward = ForwardPass(self.encoder, self.bilm, Workers(max(1, threads // 2)))
         self._carried = ModelState()
         self._reset: Start | None = None
         self._frozen: Start | None = None
@@ -199,7 +248,9 @@ class Elmo:
         if state == "carry" or isinstance(state, CarriedState):
             carried = state if isinstance(state, CarriedState) else self._carried.claim()
             return self._forward.carried(batches(checked, batch_size), carried, select, boundaries=boundaries)
-        return self._forward.alike(checked, self._start(state), select, boundaries=boundaries, batch_size=batch_size)
+        return self._forward.independent(
+            checked, self._start(state), select, boundaries=boundaries, batch_size=batch_size
+        )
 
     def embed_corpus(
         self,
@@ -264,19 +315,29 @@ class Elmo:
         window = check_count("window", window)
         self._check_state(state)
         checked = each_sentence(sentences)
-        windows: Iterator[tuple[list[list[str]], list[Array]]]
+        counts = CorpusReport() if report is None else report
+        windows: Iterable[list[list[str]]]
         if state == "carry" or isinstance(state, CarriedState):
             carried = state if isinstance(state, CarriedState) else CarriedState()
-            windows = (
-                (batch, self._forward.carried([batch], carried, select, boundaries=boundaries))
-                for batch in batches(checked, batch_size)
-            )
+            windows = batches(checked, batch_size)
+
+            def embed(read: list[list[str]]) -> list[Array]:
+                return self._forward.carried([read], carried, select, boundaries=boundaries)
         else:
-            windows = (
-                (some, self.embed(some, layers=layers, state=state, boundaries=boundaries, batch_size=batch_size))
-                for some in bounded_batches(checked, window, len, WINDOW_TOKENS)
-            )
-        return self._one_by_one(windows, CorpusReport() if report is None else report)
+            start = self._start(state)
+            windows = bounded_batches(checked, window, len, WINDOW_TOKENS)
+
+            def embed(read: list[list[str]]) -> list[Array]:
+                return self._forward.independent(read, start, select, boundaries=boundaries, batch_size=batch_size)
+
+        def one_by_one() -> Iterator[Array]:
+            for read in windows:
+                vectors = deque(embed(read))
+                for sentence in read:
+                    counts.add(sentence, self.encoder.max_characters)
+                    yield vectors.popleft()  # and let go of it
+
+        return one_by_one()
 
     def embed_padded(
         self, batch: Iterable[Iterable[str]], *, state: StatePolicy | CarriedState = "reset"
@@ -305,7 +366,7 @@ class Elmo:
         arrays = self.embed(checked := check_sentences(batch), state=state, batch_size=max(1, len(checked)))
         lengths = np.array([len(sentence) for sentence in checked], dtype=np.intp)
         n_tokens = int(lengths.max(initial=0))
-        vectors = np.zeros((len(arrays), self.n_layers + 1, n_tokens, self.vector_size), self._dtype)
+        vectors = np.zeros((len(arrays), self.n_layers + 1, n_tokens, self.vector_size), self.encoder.dtype)
         for row, array in zip(vectors, arrays, strict=True):
             row[:, : array.shape[1]] = array
         return vectors, np.arange(n_tokens) < lengths[:, np.newaxis]
@@ -339,33 +400,6 @@ class Elmo:
         carried = CarriedState()
         self._forward.carried(([sentence] for sentence in checked), carried, self._selector("top"), boundaries=False)
         self._frozen = self._forward.start_from(self._forward.rows(carried))
-
-    def precompute(self, vocabulary: Iterable[str]) -> None:
-        """Encode the types of a vocabulary now and keep their vectors for good.
-
-        The part of the model below the LSTMs sees one token at a time, so a type needs to be encoded once.  The types
-        used last are remembered anyway, up to 32 MB; what is given here stays beside them.
-
-        Parameters
-        ----------
-        vocabulary : iterable of str
-            Types that will be met often.
-
-        Raises
-        ------
-        InputTypeError
-            If it is a string instead of a list of them, or something in it is not a string.
-        """
-        types = check_tokens(vocabulary, "vocabulary")
-        self._forward.keep(types)
-
-    def forget_types(self) -> None:
-        """Forget the types used last, so that nothing of what comes depends on what was embedded before.
-
-        Whether a type is encoded alone or with others shows in the last bit of its vector, because products of another
-        shape add up in another order.  Types given to `precompute` stay.
-        """
-        self._forward.forget()
 
     def trace(self, tokens: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
         """Return every intermediate array of the forward pass of one sentence.
@@ -420,9 +454,10 @@ class Elmo:
         sentence = check_tokens(tokens)
         bounded = [SENTENCE_START, *sentence, SENTENCE_END]
         ids = character_ids(bounded, self.encoder.max_characters)
+        # In the plain form, in which rows lie in one piece.
         with recording() as record:
-            vectors = self.encoder.apply(ids)
-            layers, _ = self.bilm(vectors, pack([len(bounded)]), self.bilm.zero_state(1))
+            vectors = self.encoder.layers.in_form(Form())(ids)
+            layers, _ = self.bilm.in_form(Form())(vectors, pack([len(bounded)]), self.bilm.zero_state(1))
         found = {name: np.concatenate(arrays) for name, arrays in record.arrays.items()}
         for name in found:
             if name.startswith("backward."):
@@ -430,10 +465,6 @@ class Elmo:
         before = [name for name in found if name.startswith(("char_cnn.", "highway."))]
         encoded = {name: found.pop(name) for name in before}
         return {"character_ids": ids, **encoded, "token_vectors": vectors, **found, "layers": layers}
-
-    @property
-    def _dtype(self) -> np.dtype[np.floating]:
-        return self.encoder.char_cnn.char_embed.dtype
 
     def _check_state(self, state: StatePolicy | CarriedState) -> None:
         if isinstance(state, CarriedState):
@@ -450,25 +481,16 @@ class Elmo:
             self._reset = self._forward.start_from(self.bilm.zero_state(1))
         return self._reset
 
-    def _one_by_one(
-        self, windows: Iterable[tuple[list[list[str]], list[Array]]], report: CorpusReport
-    ) -> Iterator[Array]:
-        for some, arrays in windows:
-            arrays.reverse()  # so that each can be let go of when it is yielded
-            for sentence in some:
-                report.add(sentence, self.encoder.max_characters)
-                yield arrays.pop()
-
-    def _selector(self, layers: Layers) -> Callable[[Array], Array]:
+    def _selector(self, layers: Layers) -> Selector:
         n = self.n_layers + 1
         if isinstance(layers, ScalarMix):
             if len(layers.weights) != n:
                 raise InputError(f"the model has {n} layers, and this ScalarMix has {len(layers.weights)} weights")
-            return layers
+            return Selector(layers, per_feature=not layers.layer_norm)
         if isinstance(layers, str) and layers in ("all", "top", "average"):
-            return {"all": lambda a: a, "top": lambda a: a[-1], "average": lambda a: a.mean(axis=0)}[layers]
+            return Selector({"all": lambda a: a, "top": lambda a: a[-1], "average": lambda a: a.mean(axis=0)}[layers])
         if isinstance(layers, (int, np.integer)) and not isinstance(layers, bool):
             if not -n <= layers < n:
                 raise InputError(f"the model has the layers 0 to {n - 1}, there is no layer {layers}")
-            return lambda array: array[layers]
+            return Selector(lambda array: array[layers])
         raise InputError(f'layers must be "all", "top", "average", an int or a ScalarMix, not {layers!r}')

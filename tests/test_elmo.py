@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy_elmo import Elmo, ScalarMix, load
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.layers.matmul import plain
+from numpy_elmo.layers.matmul import as_matrix
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
 
@@ -207,12 +207,12 @@ def test_wrong_arguments_are_named(base: Elmo, arguments: Any, message: str) -> 
 
 
 def test_weights_are_read_only(base: Elmo) -> None:
-    layer = base.bilm.forward[0]
-    cnn = base.encoder.char_cnn
+    layer = base.bilm.forward.layers[0]
+    cnn = base.encoder.layers.char_cnn
     assert layer.W_p is not None
-    highway = base.encoder.highways[0]
-    recurrent, projection = plain(layer.W_h), plain(layer.W_p)
-    for array in (layer.W_x, recurrent, layer.b, projection, cnn.char_embed, cnn.convolutions[0].W, highway.W_gate):
+    highway = base.encoder.layers.highways[0]
+    matrices = [as_matrix(W).W for W in (layer.W_x, layer.W_h, layer.W_p, highway.W_gate)]
+    for array in (*matrices, layer.b, cnn.char_embed, cnn.convolutions[0].W):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
 

@@ -16,12 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numpy_elmo.elmo
-import numpy_elmo.network.documents
 import numpy_elmo.network.forward
 from numpy_elmo import CarriedState, CorpusReport, Elmo, ScalarMix, load
 from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.network.state import shapes
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
 
@@ -66,7 +64,7 @@ def test_windows_batches_and_chunks_of_any_size_change_nothing(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numpy_elmo.network.forward, "BATCH_TOKENS", batch_tokens)
         patch.setattr(numpy_elmo.elmo, "WINDOW_TOKENS", window_tokens)
-        patch.setattr(numpy_elmo.network.documents, "CHUNK", chunk)
+        patch.setattr(numpy_elmo.network.forward, "CHUNK_TOKENS", chunk)
         found = list(
             base.embed_corpus(sentences, layers=layers, boundaries=boundaries, batch_size=batch_size, window=window)
         )
@@ -90,7 +88,7 @@ def test_a_carried_state_does_not_see_how_its_batches_are_cut(
     expected = base.embed(sentences, state=whole, batch_size=batch_size, boundaries=boundaries)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numpy_elmo.network.forward, "BATCH_TOKENS", batch_tokens)
-        patch.setattr(numpy_elmo.network.documents, "CHUNK", chunk)
+        patch.setattr(numpy_elmo.network.forward, "CHUNK_TOKENS", chunk)
         found = list(base.embed_corpus(sentences, state=cut, batch_size=batch_size, boundaries=boundaries))
     for array, wanted in zip(found, expected, strict=True):
         assert_close(array, wanted)
@@ -130,7 +128,7 @@ def test_a_state_of_another_model_or_of_nothing_is_refused(base: Elmo, tmp_path:
     state = CarriedState()
     other.embed(SENTENCES, state=state)
     assert state.rows is not None
-    assert shapes(state.rows) != shapes(base.bilm.zero_state(1))
+    assert state.rows.h.shape[3] != base.bilm.zero_state(1).h.shape[3]
     for call in (base.embed, base.embed_corpus):
         with pytest.raises(InputError, match="of another model"):
             call(SENTENCES, state=state)
@@ -220,7 +218,7 @@ def document(n_tokens: int) -> list[str]:
 
 def test_a_document_takes_little_more_than_its_result(base: Elmo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_elmo.network.forward, "BATCH_TOKENS", 128)
-    monkeypatch.setattr(numpy_elmo.network.documents, "CHUNK", 64)
+    monkeypatch.setattr(numpy_elmo.network.forward, "CHUNK_TOKENS", 64)
     beside = []
     for n_tokens in (500, 4000):
         tokens = document(n_tokens)

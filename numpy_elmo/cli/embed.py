@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import h5py
 
@@ -15,11 +15,9 @@ from numpy_elmo.cli.signals import Interrupted, Signals
 from numpy_elmo.corpus.embed_files import EmbedOptions, FileEmbedding, human
 from numpy_elmo.corpus.fingerprint import model_digest
 from numpy_elmo.corpus.inputs import STDIN, CorpusInputs, CorpusSize
-from numpy_elmo.elmo import load
+from numpy_elmo.elmo import CorpusReport, load
 from numpy_elmo.errors import ElmoError, InputError
 from numpy_elmo.files.find import find_model
-from numpy_elmo.layers.matmul import Products
-from numpy_elmo.report import CorpusReport
 
 if TYPE_CHECKING:
     from numpy_elmo.cli.common import SubParsers
@@ -110,13 +108,6 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--threads", type=int, metavar="N", help="threads that share the work (2)")
     group.add_argument(
-        "--products",
-        choices=get_args(Products),
-        default="plain",
-        help="how a few rows are multiplied by large weights; auto measures what is faster, which may come out "
-        "otherwise when a run is resumed, and then shows in the last bits (plain)",
-    )
-    group.add_argument(
         "--file-friendly-logging", action="store_true", help="progress as plain lines even on a terminal"
     )
 
@@ -189,7 +180,7 @@ def _job(arguments: argparse.Namespace) -> FileEmbedding:
         sentence_keys=arguments.use_sentence_keys,
         sentence_map=not arguments.forget_sentences and not arguments.use_sentence_keys,
     )
-    elmo = load(source, options=arguments.options_file, threads=arguments.threads, products=arguments.products)
+    elmo = load(source, options=arguments.options_file, threads=arguments.threads)
     return FileEmbedding(
         inputs, arguments.output, elmo, model_digest(find_model(source, arguments.options_file)), options
     )

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from numpy_elmo.corpus.inputs import CorpusSize
-from numpy_elmo.report import CorpusReport
+from numpy_elmo.elmo import CorpusReport
 
 # Seconds between lines.
 INTERVAL = 5.0

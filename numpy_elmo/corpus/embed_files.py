@@ -27,12 +27,11 @@ from numpy_elmo.corpus.layout import (
     write_sentence_map,
 )
 from numpy_elmo.corpus.resumable import ResumableFile, finished_record, is_begun, part_of
-from numpy_elmo.elmo import Elmo
+from numpy_elmo.elmo import CorpusReport, Elmo
 from numpy_elmo.errors import ElmoError, InputError, OutputError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches, bounded_batches
 from numpy_elmo.network.state import CarriedState
-from numpy_elmo.report import CorpusReport
 
 # Sentences that are held with their vectors between reading and writing; longer runs sort better by length.
 WINDOW = 1024
@@ -138,7 +137,7 @@ class FileEmbedding:
         self._fingerprint = {
             "version": FORMAT,
             "model": digest,
-            "precision": str(elmo.encoder.char_cnn.char_embed.dtype),
+            "precision": str(elmo.encoder.dtype),
             **asdict(self._options),
             **reading,
         }
@@ -296,8 +295,6 @@ class FileEmbedding:
         progress(self.report)
         last_checkpoint = time.monotonic()
         for window in self._windows(sentences):
-            # Or else a resumed run, which does not know the types of the windows before, would differ in the last bit.
-            self._elmo.forget_types()
             vectors = self._elmo.embed(
                 [sentence.tokens for sentence in window],
                 layers=options.layers,

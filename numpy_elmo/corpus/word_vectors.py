@@ -168,7 +168,7 @@ def type_vectors(
     present = counts > 0
     if not present.any():
         raise InputError("none of the words occurs in the corpus; words are compared exactly, case included")
-    means = (sums[present] / counts[present, np.newaxis]).astype(elmo.encoder.char_cnn.char_embed.dtype)
+    means = (sums[present] / counts[present, np.newaxis]).astype(elmo.encoder.dtype)
     return WordVectors(
         [word for word, is_there in zip(targets, present, strict=True) if is_there], means, counts[present]
     )

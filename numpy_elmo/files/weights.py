@@ -30,7 +30,8 @@ from numpy_elmo.layers.highway import Highway
 from numpy_elmo.layers.lstm import LstmLayer
 from numpy_elmo.network.bilm import Bilm
 from numpy_elmo.network.characters import N_CHARACTERS
-from numpy_elmo.network.encoder import TokenEncoder, TokenLookup
+from numpy_elmo.network.encoder import TokenLayers
+from numpy_elmo.network.stack import Stack
 
 FORGET_BIAS = 1.0
 DIRECTIONS = ("RNN_0", "RNN_1")  # forward, backward
@@ -92,7 +93,7 @@ def _cell(direction: str, layer: int, lstm: LstmOptions, file: h5py.Group | None
     return f"{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
 
 
-def read_model(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, name: str) -> tuple[TokenEncoder, Bilm]:
+def read_model(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, name: str) -> tuple[TokenLayers, Bilm]:
     """Read a model's weights.
 
     Datasets that the options do not ask for are ignored: some files also hold the softmax.
@@ -110,7 +111,7 @@ def read_model(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, nam
 
     Returns
     -------
-    TokenEncoder, Bilm
+    TokenLayers, Bilm
         The two parts of the model, all arrays read-only.
 
     Raises
@@ -154,7 +155,7 @@ def read_bilm(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike, name:
     return _read_bilm(file, options, dtype, name)
 
 
-def read_token_table(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike, name: str) -> TokenLookup:
+def read_token_table(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike, name: str) -> Array:
     """Read the token vectors of a model that reads token ids: the dataset ``embedding``, (V, P).
 
     Parameters
@@ -170,8 +171,8 @@ def read_token_table(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike
 
     Returns
     -------
-    TokenLookup
-        Its table is read-only.
+    ndarray, shape (V, P)
+        Read-only, one row per token of the vocabulary.
 
     Raises
     ------
@@ -182,17 +183,17 @@ def read_token_table(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike
     if problems := _misfits(file, {TOKEN_TABLE: (n_tokens, options.projection_dim)}):
         remedy = "Give the file that dump_token_embeddings wrote for this model, or the weights of a token-input model."
         raise _misfit(name, problems, remedy)
-    return TokenLookup(_read(file, TOKEN_TABLE, dtype, name))
+    return _read(file, TOKEN_TABLE, dtype, name)
 
 
-def _read_encoder(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, name: str) -> TokenEncoder:
+def _read_encoder(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, name: str) -> TokenLayers:
     cnn = options.char_cnn
     projected = cnn.n_filters != options.lstm.projection_dim
 
     def read(dataset: str) -> Array:
         return _read(file, dataset, dtype, name)
 
-    return TokenEncoder(
+    return TokenLayers(
         char_cnn=CharCNN(
             char_embed=read("char_embed"),
             convolutions=tuple(
@@ -211,7 +212,6 @@ def _read_encoder(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, 
         ),
         W_proj=read("CNN_proj/W_proj") if projected else None,
         b_proj=read("CNN_proj/b_proj") if projected else None,
-        max_characters=cnn.max_characters_per_token,
     )
 
 
@@ -235,7 +235,7 @@ def _read_bilm(file: h5py.File, lstm: LstmOptions, dtype: npt.DTypeLike, name: s
         tuple(read_layer(_cell(direction, layer, lstm, file)) for layer in range(lstm.n_layers))
         for direction in DIRECTIONS
     )
-    return Bilm(forward, backward, lstm.use_skip_connections)
+    return Bilm(Stack(forward, lstm.use_skip_connections), Stack(backward, lstm.use_skip_connections))
 
 
 def _read(file: h5py.File, dataset: str, dtype: npt.DTypeLike, name: str) -> Array:

@@ -39,9 +39,9 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypedDict
+from typing import TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,7 @@ from numpy_elmo.network.characters import (
     character_ids,
 )
 from numpy_elmo.network.checks import check_sentences
+from numpy_elmo.network.threads import chosen_threads
 
 __all__ = [
     "Batcher",
@@ -410,10 +411,6 @@ class TokenBatcher:
         return pad_ids([self._lm_vocab.encode(tokens, split=False) for tokens in check_sentences(sentences)])
 
 
-class _IdEncoder(Protocol):
-    def encode_ids(self, ids: npt.NDArray[np.intp], /) -> Array: ...
-
-
 class BidirectionalLanguageModel:
     """The model.  A call takes ids and returns vectors.
 
@@ -466,20 +463,20 @@ class BidirectionalLanguageModel:
     ) -> None:
         check_at_least(1, "max_batch_size", max_batch_size)
         self._max_batch_size = max_batch_size
-        self._encoder: _IdEncoder
+        self._encode: Callable[[npt.NDArray[np.intp]], Array]
         self._max_characters: int | None = None
         if use_character_inputs:
             elmo = load(weight_file, options=options_file)
-            self._encoder, bilm = elmo.encoder, elmo.bilm
+            self._encode, bilm = elmo.encoder.encode_ids, elmo.bilm
             self._n_ids, self._max_characters = N_CHARACTERS, elmo.encoder.max_characters
         else:
             lstm = decode_lstm_options(_read_bytes(options_file, "options"), str(options_file))
             with open_hdf5(Path(weight_file)) as file:
-                bilm = read_bilm(file, lstm, "float32", str(weight_file))
+                bilm = read_bilm(file, lstm, "float32", str(weight_file)).prepared(chosen_threads(None), None)
             table_file = weight_file if embedding_weight_file is None else embedding_weight_file
             with open_hdf5(Path(table_file)) as file:
-                lookup = read_token_table(file, lstm, "float32", str(table_file))
-            self._encoder, self._n_ids = lookup, len(lookup.table)
+                table = read_token_table(file, lstm, "float32", str(table_file))
+            self._encode, self._n_ids = table.__getitem__, len(table)
         self._bilm = CarriedBilm(bilm)
 
     def reset_states(self) -> None:
@@ -530,7 +527,7 @@ class BidirectionalLanguageModel:
             them, there are too many sentences, or another thread has used the states.
         """
         checked, present = self._check(ids)
-        tokens = self._encoder.encode_ids(checked[present] - 1)  # [N, P], sentence after sentence
+        tokens = self._encode(checked[present] - 1)  # [N, P], sentence after sentence
         token_embeddings = np.zeros((*present.shape, tokens.shape[1]), tokens.dtype)
         token_embeddings[present] = tokens
         mask = present[:, 2:]

@@ -15,7 +15,7 @@ from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import pack
 from numpy_elmo.network.bilm import Bilm
-from numpy_elmo.network.state import ModelState, join_states, n_rows, take_rows
+from numpy_elmo.network.state import ModelState, join
 
 Int64s: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -151,12 +151,10 @@ class CarriedBilm:
         n = len(present)
         state = self._state.claim()
         with state.running():
-            rows = self._bilm.zero_state(n) if state.rows is None else state.rows
-            if (missing := n - n_rows(rows)) > 0:
-                rows = join_states(rows, self._bilm.zero_state(missing))
-            before = take_rows(rows, slice(n))
+            rows = (self._bilm.zero_state(0) if state.rows is None else state.rows).at_least(n)
+            before = rows.texts(slice(n))
             found, after = self._bilm(tokens, pack(present.sum(axis=1).tolist()), before)  # [L + 1, N, 2 P]
-            state.rows = join_states(after, take_rows(rows, slice(n, None)))
+            state.rows = join([after, rows.texts(slice(n, None))])
         layers = np.zeros((len(found), *present.shape, found.shape[2]), found.dtype)
         layers[:, present] = found
         return layers

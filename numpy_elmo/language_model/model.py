@@ -16,10 +16,10 @@ from numpy_elmo.language_model.files import PathLike, find_softmax, find_vocabul
 from numpy_elmo.language_model.results import Candidates, Perplexity, SentenceLogProbs, WordCandidates, WordScore
 from numpy_elmo.language_model.softmax import Float64s, Rows, Softmax
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.network.batching import batches, pack
-from numpy_elmo.network.bilm import Bilm, BilmState
+from numpy_elmo.network.batching import batches
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
 from numpy_elmo.network.checks import check_sentences
+from numpy_elmo.network.state import BilmState
 
 Combine: TypeAlias = Literal["average", "product", "forward", "backward"]
 SubVocabulary: TypeAlias = Iterable[str] | int
@@ -78,12 +78,6 @@ class LanguageModel:
         self._softmax = softmax
         self._words = vocabulary
         self._lines = lines
-        # Each direction alone, as a stack that reads in the order it is given: predicting the next word takes one.
-        bilm = elmo.bilm
-        self._readers = {
-            "forward": Bilm(bilm.forward, (), bilm.use_skip_connections),
-            "backward": Bilm(bilm.backward, (), bilm.use_skip_connections),
-        }
 
     def __repr__(self) -> str:
         part = "a part of the vocabulary, " if self.restricted else ""
@@ -271,10 +265,14 @@ class LanguageModel:
         self, direction: Literal["forward", "backward"], tokens: Sequence[str], state: BilmState | None
     ) -> tuple[Array, BilmState]:
         """Read tokens in the order given with one direction; return the last top vector, (1, P), and the state."""
-        reader = self._readers[direction]
+        bilm = self.elmo.bilm
+        way = ("forward", "backward").index(direction)
         vectors = self.elmo.encoder(tokens)  # [n, P]
-        layers, state = reader(vectors, pack([len(tokens)]), state or reader.zero_state(1))
-        return layers[-1, -1:, : vectors.shape[1]], state
+        state = bilm.zero_state(1) if state is None else BilmState(state.h.copy(), state.c.copy())
+        with bilm.workers.sharing_the_blas():
+            stack = (bilm.forward, bilm.backward)[way]
+            layers = stack(vectors, np.ones(len(tokens), np.intp), state.h[way], state.c[way])  # [L, n, P]
+        return layers[-1, -1:], state
 
     def log_probs(
         self,

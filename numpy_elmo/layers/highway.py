@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from numpy_elmo.layers.activations import relu, sigmoid
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.matmul import Matrix
 from numpy_elmo.layers.tracing import note
 
 
@@ -20,11 +21,11 @@ class Highway:
 
     Attributes
     ----------
-    W_gate : ndarray, shape (F, F)
+    W_gate : ndarray or Matrix, shape (F, F)
         Weights of the transform gate, :math:`W_g`.
     b_gate : ndarray, shape (F,)
         Bias of the transform gate, :math:`b_g`.
-    W_hidden : ndarray, shape (F, F)
+    W_hidden : ndarray or Matrix, shape (F, F)
         Weights of the transformed part, :math:`W_h`.
     b_hidden : ndarray, shape (F,)
         Bias of the transformed part, :math:`b_h`.
@@ -34,9 +35,9 @@ class Highway:
     Srivastava et al. 2015, arXiv:1505.00387, section 2; Peters et al. 2018, arXiv:1802.05365, section 3.4.
     """
 
-    W_gate: Array
+    W_gate: Array | Matrix
     b_gate: Array
-    W_hidden: Array
+    W_hidden: Array | Matrix
     b_hidden: Array
 
     def __call__(self, x: Array) -> Array:

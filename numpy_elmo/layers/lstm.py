@@ -1,35 +1,20 @@
-"""LSTM with projection: one layer, one direction, over a batch of sentences of different lengths."""
+"""Long short-term memory with projection: one layer, one direction, over a batch of sentences of different lengths."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.layers.activations import sigmoid
-from numpy_elmo.layers.arrays import Array
-from numpy_elmo.layers.matmul import Matrix
+from numpy_elmo.layers.arrays import Array, read_only
+from numpy_elmo.layers.matmul import Form, Matrix, as_matrix, reshaped
 from numpy_elmo.layers.tracing import note
 
-# Rows of input gates that are held at a time: at the published size, 4 x 4096 floats a row, this is 32 MB.
+# Rows of input gates that are held at a time: at the published size, 4 x 4096 floats per row, this is 32 MB.
 CHUNK_ROWS = 512
-
-
-class LstmState(NamedTuple):
-    """What a layer remembers of B sentences between two tokens.
-
-    Attributes
-    ----------
-    h : ndarray, shape (B, P)
-        The last output.
-    c : ndarray, shape (B, D)
-        The cell.
-    """
-
-    h: Array
-    c: Array
 
 
 @dataclass(frozen=True)
@@ -46,7 +31,7 @@ class LstmLayer:
 
     Attributes
     ----------
-    W_x : ndarray, shape (P, 4 D)
+    W_x : ndarray or Matrix, shape (P, 4 D)
         Input weights; columns are input gate, candidate, forget gate, output gate, TensorFlow's order.
     W_h : ndarray or Matrix, shape (P, 4 D)
         Recurrent weights, same columns.
@@ -62,14 +47,14 @@ class LstmLayer:
     Sak et al. 2014, arXiv:1402.1128, section 2 (projection); Peters et al. 2018, arXiv:1802.05365, section 3.4.
     """
 
-    W_x: Array
+    W_x: Array | Matrix
     W_h: Array | Matrix
     b: Array
     W_p: Array | Matrix | None
     cell_clip: float | None
     proj_clip: float | None
 
-    def __call__(self, x: Array, batch_sizes: npt.NDArray[np.intp], state: LstmState) -> tuple[Array, LstmState]:
+    def __call__(self, x: Array, batch_sizes: npt.NDArray[np.intp], h: Array, c: Array) -> Array:
         """Run the layer over a packed batch.
 
         Sentences are sorted by falling length and laid out step by step: first token of every sentence, second token
@@ -82,43 +67,65 @@ class LstmLayer:
             Inputs of all tokens, packed; ``N = batch_sizes.sum()``.
         batch_sizes : ndarray of int, shape (T,)
             Sentences that have a token at each step; never rising.
-        state : LstmState
-            State before the first step, of B sentences, ``B >= batch_sizes[0]``.
+        h, c : ndarray, shapes (B, P) and (B, D)
+            Last output and cell of each sentence before the first step, ``B >= batch_sizes[0]``.  Overwritten with
+            those after the sentence's own last token.
 
         Returns
         -------
-        outputs : ndarray, shape (N, P)
+        ndarray, shape (N, P)
             Output of every token, packed like `x`.
-        state : LstmState
-            State of every sentence after its own last token.
         """
-        h, c = state.h.copy(), state.c.copy()  # [B, P], [B, D]
-        outputs = np.empty((len(x), h.shape[1]), dtype=x.dtype)  # [N, P]
-        ends = np.cumsum(batch_sizes)
-        chunk_start = chunk_end = 0
-        for n, end in zip(batch_sizes, ends, strict=True):
-            start = end - n
-            if end > chunk_end:  # the input's part of the gates needs no recurrence: one product for many steps
-                chunk_start = start
-                chunk_end = ends[np.searchsorted(ends, max(start + CHUNK_ROWS, end), side="right") - 1]
-                input_gates = x[chunk_start:chunk_end] @ self.W_x + self.b  # [chunk, 4 D]
-
-            gates = h[:n] @ self.W_h  # [n, 4 D]
-            gates += input_gates[start - chunk_start : end - chunk_start]
-            m = _update_cell(gates, c[:n], self.cell_clip)  # [n, D]
+        W_h = as_matrix(self.W_h)
+        scratch = W_h.scratch(len(h))
+        cell = W_h.tile(c)  # [B, ..., D in all], stored as the gates are
+        outputs = np.empty((len(x), h.shape[1]), x.dtype)  # [N, P]
+        for step, input_gates in self._input_gates(x, batch_sizes):  # [n, 4 D], of the n sentences that are this long
+            n = len(input_gates)
+            gates = W_h.multiply(h[:n], scratch)  # [n, ..., 4 D in all]
+            gates += input_gates.reshape(gates.shape)
+            m = _update_cell(gates, cell[:n], self.cell_clip)  # [n, D]
             h[:n] = m if self.W_p is None else _clip(m @ self.W_p, self.proj_clip)
-            outputs[start:end] = h[:n]
+            outputs[step] = h[:n]
             note(output=h[:n])
-        return outputs, LstmState(h, c)
+        c[:] = cell.reshape(c.shape)
+        return outputs
+
+    def _input_gates(self, x: Array, batch_sizes: npt.NDArray[np.intp]) -> Iterator[tuple[slice, Array]]:
+        """Yield each step's rows and the input's part of their gates, ``x W_x + b``, shape (n, 4 D).
+
+        It needs no recurrence, so one product serves the steps of up to `CHUNK_ROWS` rows.
+        """
+        ends = np.cumsum(batch_sizes)
+        start = first = 0
+        while first < len(ends):
+            last = max(first + 1, int(np.searchsorted(ends, start + CHUNK_ROWS, side="right")))
+            gates = x[start : ends[last - 1]] @ self.W_x  # [rows, 4 D]
+            gates += self.b
+            for end, n in zip(ends[first:last], batch_sizes[first:last], strict=True):
+                yield slice(end - n, end), gates[end - n - start : end - start]
+            start, first = int(ends[last - 1]), last
+
+    @property
+    def weights(self) -> list[Array]:
+        """All matrices, plain."""
+        return [as_matrix(W).W for W in (self.W_x, self.W_h, self.W_p) if W is not None]
+
+    def in_form(self, form: Form) -> LstmLayer:
+        """Return the same layer with its weights stored to be multiplied in a form, see `numpy_elmo.layers.matmul`."""
+        W_x, W_h = reshaped(self.W_x, form), reshaped(self.W_h, form)
+        if W_h.is_cut and W_x.W.base is not None:  # let go of the array that held both
+            W_x = Matrix(read_only(W_x.W.copy()), form)
+        return replace(self, W_x=W_x, W_h=W_h, W_p=None if self.W_p is None else reshaped(self.W_p, form))
 
 
 def _update_cell(gates: Array, c: Array, cell_clip: float | None) -> Array:
-    """Put the new cell into `c`, shape (n, D), and return its gated output ``sigmoid(o) * tanh(c)``, shape (n, D).
+    """Put the new cell into `c` and return its gated output ``sigmoid(o) * tanh(c)``, shape (n, D).
 
-    `gates`, shape (n, 4 D), are used up.  At D = 4096 each is larger than the processor's cache, and writing to fresh
-    memory would cost more than the arithmetic, so every result goes where an operand was.
+    `gates` are used up.  At D = 4096 each is larger than the processor's cache, and writing to fresh memory would cost
+    more than the arithmetic, so every result goes where an operand was.
     """
-    i, j, f, o = np.split(gates, 4, axis=1)  # [n, D] each
+    i, j, f, o = np.split(gates, 4, axis=1)  # D values per row in each
     for gate in (i, f, o):
         sigmoid(gate, out=gate)
     np.tanh(j, out=j)
@@ -131,8 +138,8 @@ def _update_cell(gates: Array, c: Array, cell_clip: float | None) -> Array:
     note(cell=c)
     np.tanh(c, out=j)
     o *= j  # o * tanh(c)
-    return o
+    return o.reshape(len(o), -1)
 
 
 def _clip(x: Array, bound: float | None) -> Array:
-    return x if bound is None else np.clip(x, -bound, bound)
+    return x if bound is None else np.clip(x, -bound, bound, out=x)

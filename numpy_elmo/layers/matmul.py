@@ -1,122 +1,146 @@
-"""How the recurrent weights are multiplied by: fast, and with a small rounding error.
+"""Products with weights: fast, with a small rounding error, and with the same bits for a row in any batch.
 
-At every step the LSTM multiplies a few rows, one a sentence, by the same large matrices.  A BLAS is made for large
-products: before it computes anything it copies ("packs") the matrices into the order that its kernel reads.  For a few
-rows by 512 x 16,384 weights that copy takes longer than the arithmetic.
+At each step an LSTM multiplies a few rows, one per sentence, by the same large matrix.  Two things about a BLAS matter.
 
-`Matrix` avoids it where that pays.  It keeps the weights a second time, cut into blocks so small that the BLAS takes
-its kernel for small matrices, which reads them where they lie::
+**Speed.**  A BLAS copies ("packs") a matrix into the order its kernel reads before it computes, and for few rows the
+copy takes longer than the arithmetic.  On some processors OpenBLAS has kernels for small matrices, which read them
+where they lie.  There, `Matrix` stores large weights cut into blocks that are small enough::
 
     W (K, N)  ->  blocks (K / k, N / 64, k, 64),    x @ W = sum over the K / k parts of  x[:, part] @ blocks[part]
 
-OpenBLAS does so while ``rows * k * 64 <= 10**6``.  24 rows keep under it at k = 512, and fill the kernel's registers,
-which hold 6 rows by 64 columns on AVX-512.  More rows are cut into groups that use a block while it is in the cache.
+and multiplies at most `GROUP_ROWS` rows at a time, so that a block stays in the cache.
 
-Whether this is faster is a property of the machine.  OpenBLAS has those kernels for AVX-512 and some ARM processors
-only, and where the memory is slow beside the processor, plain products win from a few rows on.  So `rows_for_blocks`
-measures it when a model is loaded; ``docs/speed.md`` has figures.
+**Bits.**  A BLAS picks its kernel by the shape, so the same row can get other last bits among 64 rows than alone.
+A `Form` fixes the number of rows: at least 4 (AVX-512 kernels) or exactly 8 (AVX2), filled up with zeros.
+`keeps_bits` tries whether that holds on this machine.
 
 A plain ndarray in place of a `Matrix` gives the same product.  It is what the tests compare with.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, TypeAlias, cast, get_args
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from numpy_elmo.errors import InputError
 from numpy_elmo.layers.arrays import Array, read_only
-
-Products: TypeAlias = Literal["auto", "plain", "blocked"]
-VARIABLE = "NUMPY_ELMO_PRODUCTS"
+from numpy_elmo.layers.blas import SMALL_MATRIX_KERNELS, kernel
 
 # Terms that one product adds up.  A sum of D float32 products rounds after every term, and a sum of partial sums rounds
 # less: in one piece, the error of the projection at D = 1024 was larger than TensorFlow's own.
 PARTIAL_SUM = 512
 BLOCK_COLUMNS = 64
-GROUP_ROWS = 24
-
-# Numbers of rows at which both ways are timed, and how much faster blocks must be to be worth their memory.
-PROBES = (2, 8, 24, 96)
-WORTH = 0.9
+GROUP_ROWS = 8
 
 # Smaller weights stay in the cache between two steps (a core's is 1 to 2 MB), where packing costs little.
 SMALLEST_BLOCKED = 1 << 20
 
+# Rows of the products that `keeps_bits` compares, and the number of weights that it multiplies at most.
+PROBED_ROWS = (1, 2, 3, 4, 5, 7, 8, 12, 13, 24, 64)
+PROBED_WEIGHTS = 1 << 21
 
-def fast(W: Array, block_rows: int) -> Array | Matrix:
-    """Return W as what is best multiplied from the left: itself where it is small, else a `Matrix`."""
-    return Matrix(W, block_rows) if len(W) > PARTIAL_SUM or (block_rows and _can_be_cut(W)) else W
 
+@dataclass(frozen=True)
+class Form:
+    """How rows are multiplied by weights.
 
-def plain(W: Array | Matrix) -> Array:
-    """Return the weights as they are multiplied plainly."""
-    return W.W if isinstance(W, Matrix) else W
+    Attributes
+    ----------
+    rows : int
+        Rows of each product: at least so many, or exactly so many.
+    exactly : bool
+        Which of the two.
+    blocks : bool
+        Whether large weights are cut into blocks.
+    """
+
+    rows: int = 1
+    exactly: bool = False
+    blocks: bool = False
+
+    def groups(self, n: int, most: int) -> tuple[int, int]:
+        """Return the number of products for n rows, and the rows of each, of `most` at the most if it is a choice."""
+        if self.exactly:
+            return -(-n // self.rows), self.rows
+        groups = -(-n // most)
+        return groups, max(self.rows, -(-n // groups))
 
 
 class Matrix:
-    """A weight matrix that is multiplied from the left, ``x @ matrix``.
+    """Weights that are multiplied from the left, ``x @ matrix``.
 
     Parameters
     ----------
     W : ndarray, shape (K, N)
-        The weights.  They are not copied.
-    block_rows : int
-        Products of up to so many rows are computed block by block, the others plainly; 0 for none.
-
-    Attributes
-    ----------
-    W : ndarray, shape (K, N)
-        As given.
+        The weights.
+    form : Form
+        How to multiply.
     """
 
     # Tells NumPy to leave ``ndarray @ Matrix`` to `__rmatmul__`.
     __array_ufunc__ = None
 
-    def __init__(self, W: Array, block_rows: int) -> None:
-        self.W = W
-        self._block_rows = block_rows if _can_be_cut(W) else 0
-        self._blocks: Array | None = None
-
-    def __reduce__(self) -> tuple[type[Matrix], tuple[Array, int]]:
-        return Matrix, (self.W, self._block_rows)  # blocks are cut again where they are needed
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Rows K and columns N."""
-        return self.W.shape
+    def __init__(self, W: Array, form: Form) -> None:
+        self.shape: tuple[int, int] = W.shape
+        self.dtype = W.dtype
+        self.form = form
+        self.is_cut = form.blocks and can_be_cut(W)
+        self._stored = read_only(cut(W)) if self.is_cut else W
 
     @property
-    def dtype(self) -> np.dtype[np.floating]:
-        """Precision of the weights."""
-        return self.W.dtype
+    def W(self) -> Array:  # noqa: N802 -- its name in the equations
+        """The weights as given, (K, N)."""
+        return self._stored.swapaxes(1, 2).reshape(self.shape) if self.is_cut else self._stored
 
     def __rmatmul__(self, x: Array) -> Array:
-        """Return ``x @ W``, shape (rows, N), for x of shape (rows, K)."""
-        # One row is a product of a vector, which is never packed.
-        if 1 < len(x) <= self._block_rows:
-            return multiply_blocks(x, self._made_blocks())
-        return multiply(x, self.W)
+        """Return ``x @ W``, shape (n, N), for x of shape (n, K)."""
+        product: Array = self.multiply(x).reshape(len(x), self.shape[1])
+        return product
 
-    def _made_blocks(self) -> Array:
-        # Two threads that come first at once both cut; they get the same blocks, and one copy stays.
-        if self._blocks is None:
-            self._blocks = read_only(cut(self.W))
-        return self._blocks
+    def multiply(self, x: Array, out: Array | None = None) -> Array:
+        """Return ``x @ W`` as it comes out of the kernel: (n, N / 64, 64) if the weights are cut, else (n, N).
+
+        The elements of a row are in order, but rows of cut weights do not lie in one piece.  `out`, from `scratch`,
+        holds the result where it is given.
+        """
+        n, N = len(x), self.shape[1]
+        groups, rows = self.form.groups(n, GROUP_ROWS if self.is_cut else max(n, 1))
+        x = _filled(x, groups * rows)
+        if not self.is_cut:
+            grouped = x if groups == 1 else x.reshape(groups, rows, -1)
+            target = None if out is None else out[: groups * rows * N].reshape(*grouped.shape[:-1], N)
+            return _sum_of_parts(grouped, self._stored, target).reshape(groups * rows, N)[:n]
+        parts, columns, k, width = self._stored.shape
+        grouped = x.reshape(groups, rows, parts, k).transpose(2, 0, 1, 3)[:, np.newaxis]  # [parts, 1, groups, rows, k]
+        target = None if out is None else out[: parts * groups * rows * N].reshape(parts, columns, groups, rows, width)
+        sums = np.matmul(grouped, self._stored[:, :, np.newaxis], out=target)  # [parts, N / 64, groups, rows, 64]
+        product: Array = sums[0] if parts == 1 else sums.sum(axis=0)  # [N / 64, groups, rows, 64]
+        rows_first: Array = product.reshape(columns, groups * rows, width).swapaxes(0, 1)  # [all rows, N / 64, 64]
+        return rows_first[:n]
+
+    def scratch(self, n: int) -> Array:
+        """Return memory for the results of `multiply` for up to n rows."""
+        parts = len(self._stored) if self.is_cut else 1
+        return np.empty(parts * (n + max(GROUP_ROWS, self.form.rows)) * self.shape[1], self.dtype)
+
+    def tile(self, x: Array) -> Array:
+        """Return a copy of x, shape (n, any), cut and stored as the results of `multiply` are."""
+        if not self.is_cut:
+            return x.copy()
+        tiles = x.reshape(len(x), -1, BLOCK_COLUMNS).swapaxes(0, 1)  # [any / 64, n, 64]
+        return np.array(tiles, order="C").swapaxes(0, 1)  # [n, any / 64, 64]
 
 
-def multiply(x: Array, W: Array) -> Array:
-    """Return ``x @ W``, added up from parts of at most `PARTIAL_SUM` terms."""
-    product: Array = x[:, :PARTIAL_SUM] @ W[:PARTIAL_SUM]  # [rows, N]
-    for k in range(PARTIAL_SUM, len(W), PARTIAL_SUM):
-        product += x[:, k : k + PARTIAL_SUM] @ W[k : k + PARTIAL_SUM]
-    return product
+def as_matrix(W: Array | Matrix) -> Matrix:
+    """Return weights as a `Matrix`; an ndarray is multiplied plainly."""
+    return W if isinstance(W, Matrix) else Matrix(W, Form())
+
+
+def reshaped(W: Array | Matrix, form: Form) -> Matrix:
+    """Return the same weights to be multiplied in another form."""
+    return Matrix(W.W if isinstance(W, Matrix) else W, form)
 
 
 def cut(W: Array) -> Array:
@@ -127,76 +151,64 @@ def cut(W: Array) -> Array:
     return np.ascontiguousarray(blocks)
 
 
-def multiply_blocks(x: Array, blocks: Array) -> Array:
-    """Return ``x @ W`` for W as `cut` returns it."""
-    parts, columns, k, width = blocks.shape
-    groups = -(-len(x) // GROUP_ROWS)
-    rows = -(-len(x) // groups)  # in each group: groups are of one size, filled up with zeros
-    filled = np.zeros((groups * rows, parts * k), x.dtype)
-    filled[: len(x)] = x
-    grouped = filled.reshape(groups, rows, parts, k).transpose(2, 0, 1, 3)[:, np.newaxis]  # [parts, 1, groups, rows, k]
-    sums = np.matmul(grouped, blocks[:, :, np.newaxis])  # [parts, columns, groups, rows, 64]
-    product: Array = sums[0] if parts == 1 else sums.sum(axis=0)  # [columns, groups, rows, 64]
-    return product.transpose(1, 2, 0, 3).reshape(groups * rows, columns * width)[: len(x)]
-
-
-def rows_for_blocks(first: Array, second: Array, products: Products) -> int:
-    """Decide up to how many rows blocks are the faster way on this machine.
-
-    Both ways are timed from two threads at once, as the two directions of a model run.  It takes tens of milliseconds.
-
-    Parameters
-    ----------
-    first, second : ndarray, shape (K, N)
-        Weights that will be multiplied at the same time.
-    products : {"auto", "plain", "blocked"}
-        Measure, or the answer: never, or always.
-
-    Returns
-    -------
-    int
-        The number of rows, 0 if blocks never pay.
-    """
-    if products == "plain" or not _can_be_cut(first):
-        return 0
-    if products == "blocked":
-        return sys.maxsize
-    best = 0
-    with ThreadPoolExecutor(2) as threads:
-        # Half of the columns is far more than a cache holds, and asks for half the time and memory.
-        halves = [W[:, : W.shape[1] // 2 // BLOCK_COLUMNS * BLOCK_COLUMNS] for W in (first, second)]
-        pairs = list(zip(halves, threads.map(cut, halves), strict=True))
-
-        def seconds(product: Callable[[Array, tuple[Array, Array]], Array], rows: int) -> float:
-            x = np.ones((rows, len(first)), first.dtype)
-            start = time.perf_counter()
-            list(threads.map(lambda pair: product(x, pair), pairs))
-            return time.perf_counter() - start
-
-        for rows in PROBES:
-            plain = min(seconds(lambda x, pair: multiply(x, pair[0]), rows) for _ in range(2))
-            blocked = min(seconds(lambda x, pair: multiply_blocks(x, pair[1]), rows) for _ in range(2))
-            if blocked > WORTH * plain:
-                return best
-            best = rows
-    return sys.maxsize
-
-
-def chosen_products(products: Products | None) -> Products:
-    """Return the way that an option names, or else the environment variable, or else ``"auto"``.
-
-    Raises
-    ------
-    InputError
-        If it is none of the ways.
-    """
-    name = products or os.environ.get(VARIABLE) or "auto"
-    if name not in get_args(Products):
-        where = "products" if products else VARIABLE
-        raise InputError(f"{where} must be one of {', '.join(map(repr, get_args(Products)))}, not {name!r}")
-    return cast("Products", name)
-
-
-def _can_be_cut(W: Array) -> bool:
+def can_be_cut(W: Array) -> bool:
+    """Return whether weights are large enough to be cut, and of a shape that can be."""
     K, N = W.shape
     return W.dtype == np.float32 and W.nbytes >= SMALLEST_BLOCKED and not (K % min(PARTIAL_SUM, K) or N % BLOCK_COLUMNS)
+
+
+def chosen_form(weights: Iterable[Array], wanted: bool | None) -> tuple[Form, bool]:
+    """Return the form to multiply by these weights in, and whether a row's bits depend on nothing but the row.
+
+    By default (None) that is so where it is nearly free.  `InputError` if it is wanted and no form is known.
+    """
+    blocks = kernel() in SMALL_MATRIX_KERNELS
+    if wanted is not False:
+        forms = (Form(4, blocks=blocks), Form(8, exactly=True, blocks=True))
+        if form := _first_that_keeps_bits(weights, forms if wanted else forms[:1]):
+            return form, True
+        if wanted:
+            raise InputError(
+                f"with this BLAS (kernels: {kernel()}) the bits of a row depend on the rows beside it in every form "
+                "that is known here; load with reproducible=False, or use NumPy's own wheels, which bring OpenBLAS"
+            )
+    return Form(blocks=blocks), False
+
+
+def independent_form(weights: Iterable[Array]) -> Form:
+    """Return the fastest form in which a row's bits depend on nothing but the row; one row at a time always does."""
+    blocks = kernel() in SMALL_MATRIX_KERNELS
+    one_by_one = Form(1, exactly=True)
+    return _first_that_keeps_bits(weights, (Form(4, blocks=blocks), Form(8, exactly=True, blocks=True))) or one_by_one
+
+
+def _first_that_keeps_bits(weights: Iterable[Array], forms: Iterable[Form]) -> Form | None:
+    different = list({W.shape: W for W in weights}.values())
+    return next((form for form in forms if all(keeps_bits(W, form) for W in different)), None)
+
+
+def keeps_bits(W: Array, form: Form) -> bool:
+    """Return whether a row times W, (K, N), has the same bits in batches of any size and at any place in them."""
+    K = len(W)
+    matrix = Matrix(W[:, : max(BLOCK_COLUMNS, PROBED_WEIGHTS // K // BLOCK_COLUMNS * BLOCK_COLUMNS)], form)
+    rows = np.random.default_rng(0).standard_normal((max(PROBED_ROWS), K)).astype(W.dtype)
+    rows[::2] = rows[0]
+    alone = rows[:1] @ matrix  # [1, N]
+    return all(bool(((rows[:n] @ matrix)[::2] == alone).all()) for n in PROBED_ROWS)
+
+
+def _filled(x: Array, n: int) -> Array:
+    """Return x, shape (any, K), with rows of zeros added up to n."""
+    if len(x) == n:
+        return x
+    filled = np.zeros((n, x.shape[1]), x.dtype)
+    filled[: len(x)] = x
+    return filled
+
+
+def _sum_of_parts(x: Array, W: Array, out: Array | None) -> Array:
+    """Return ``x @ W``, added up from parts of at most `PARTIAL_SUM` terms."""
+    product: Array = np.matmul(x[..., :PARTIAL_SUM], W[:PARTIAL_SUM], out=out)
+    for k in range(PARTIAL_SUM, len(W), PARTIAL_SUM):
+        product += x[..., k : k + PARTIAL_SUM] @ W[k : k + PARTIAL_SUM]
+    return product

@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.layers.lstm import LstmLayer, LstmState
-from numpy_elmo.layers.matmul import Products, fast, plain, rows_for_blocks
+from numpy_elmo.layers.matmul import Form, chosen_form
 from numpy_elmo.layers.tracing import part
-from numpy_elmo.network.batching import Indices, Packing
-from numpy_elmo.network.threads import IN_TURN, Workers
+from numpy_elmo.network.batching import Packing
+from numpy_elmo.network.stack import Stack
+from numpy_elmo.network.state import BilmState
+from numpy_elmo.network.threads import SERIAL, Workers
 
-BilmState: TypeAlias = tuple[tuple[LstmState, ...], tuple[LstmState, ...]]
-"""States of all layers, forward stack first; row k of every array belongs to sentence k of the batch."""
+# Recurrent weights of a layer, in numbers, below which a second thread costs more than it saves.
+SMALLEST_SHARED = 1 << 19
 
 
 @dataclass(frozen=True)
 class Bilm:
-    """Forward and backward LSTM stacks; they share their input and nothing else.
+    """Forward and backward stacks; they share their input and nothing else.
 
     Attributes
     ----------
-    forward, backward : tuple of LstmLayer
-        The layers of each direction, lowest first.
-    use_skip_connections : bool
-        Whether each layer but the lowest adds its input to its output.  The sum goes to the next layer and to the
-        caller; the layer's own recurrence does not see it.
+    forward, backward : Stack
+        The layers of each direction.
+    workers : Workers
+        The threads that run the two directions.
+    reproducible : bool
+        Whether a sentence's bits depend on nothing but the sentence.
 
     References
     ----------
     Peters et al. 2018, arXiv:1802.05365, sections 3.1 and 3.4.
     """
 
-    forward: tuple[LstmLayer, ...]
-    backward: tuple[LstmLayer, ...]
-    use_skip_connections: bool
+    forward: Stack
+    backward: Stack
+    workers: Workers = SERIAL
+    reproducible: bool = False
 
-    def __call__(
-        self, tokens: Array, packing: Packing, state: BilmState, workers: Workers = IN_TURN
-    ) -> tuple[Array, BilmState]:
+    def __call__(self, tokens: Array, packing: Packing, state: BilmState) -> tuple[Array, BilmState]:
         """Run both stacks over a batch of sentences.
 
         Parameters
@@ -52,8 +53,6 @@ class Bilm:
             The batch's step-by-step order.
         state : BilmState
             State before each sentence.
-        workers : Workers
-            The threads that run the two directions.
 
         Returns
         -------
@@ -62,68 +61,49 @@ class Bilm:
         state : BilmState
             State after each sentence: after ``</S>`` forward, after ``<S>`` backward.
         """
-        P = tokens.shape[1]
-        layers = np.empty((len(self.forward) + 1, len(tokens), 2 * P), dtype=tokens.dtype)
-        layers[0, :, :P] = layers[0, :, P:] = tokens
+        N, P = tokens.shape
+        layers = np.empty((len(self.forward.layers) + 1, N, 2, P), tokens.dtype)
+        layers[0] = tokens[:, np.newaxis]
+        h, c = state.h[:, :, packing.order], state.c[:, :, packing.order]  # copies, sorted by length
 
-        def run_forward() -> tuple[LstmState, ...]:
-            with part("forward"):
-                return self._run(self.forward, packing.forward, packing, state[0], layers[:, :, :P])
+        def run(direction: int) -> None:
+            stack, positions = ((self.forward, packing.forward), (self.backward, packing.backward))[direction]
+            with part(("forward", "backward")[direction]):
+                outputs = stack(tokens[positions], packing.batch_sizes, h[direction], c[direction])  # [L, N, P]
+            layers[1:, positions, direction] = outputs
 
-        def run_backward() -> tuple[LstmState, ...]:
-            with part("backward"):
-                return self._run(self.backward, packing.backward, packing, state[1], layers[:, :, P:])
-
-        forward, backward = workers.map(lambda run: run(), [run_forward, run_backward])
-        return layers, (forward, backward)
-
-    def _run(
-        self,
-        stack: tuple[LstmLayer, ...],
-        positions: Indices,
-        packing: Packing,
-        states: tuple[LstmState, ...],
-        out: Array,
-    ) -> tuple[LstmState, ...]:
-        """Run one stack over ``out[0]`` and put layer l into ``out[l]``, shape (L + 1, N, P)."""
-        x = out[0, positions]  # [N, P], packed
-        finals = []
-        for depth, (layer, state) in enumerate(zip(stack, states, strict=True)):
-            sorted_state = LstmState(state.h[packing.order], state.c[packing.order])
-            with part(str(depth)):
-                y, final = layer(x, packing.batch_sizes, sorted_state)  # [N, P]
-            x = x + y if self.use_skip_connections and depth > 0 else y
-            out[depth + 1, positions] = x
-            back = np.argsort(packing.order)
-            finals.append(LstmState(final.h[back], final.c[back]))
-        return tuple(finals)
+        with self.workers.sharing_the_blas():
+            self.workers.map(run, (0, 1))
+        back = np.argsort(packing.order)
+        return layers.reshape(-1, N, 2 * P), BilmState(h[:, :, back], c[:, :, back])
 
     def zero_state(self, n_sentences: int) -> BilmState:
         """Return the state before any text, for `n_sentences` sentences."""
+        layer = self.forward.layers[0]
+        P, D = layer.W_h.shape[0], layer.W_h.shape[1] // 4
+        shape = 2, len(self.forward.layers), n_sentences
+        return BilmState(np.zeros((*shape, P), layer.b.dtype), np.zeros((*shape, D), layer.b.dtype))
 
-        def zeros(layer: LstmLayer) -> LstmState:
-            P, D = layer.W_h.shape[0], layer.W_h.shape[1] // 4
-            dtype = layer.W_h.dtype
-            return LstmState(np.zeros((n_sentences, P), dtype), np.zeros((n_sentences, D), dtype))
+    @property
+    def weights(self) -> list[Array]:
+        """All matrices of both directions, plain."""
+        return [W for stack in (self.forward, self.backward) for layer in stack.layers for W in layer.weights]
 
-        return tuple(zeros(layer) for layer in self.forward), tuple(zeros(layer) for layer in self.backward)
+    @property
+    def is_small(self) -> bool:
+        """Whether a second thread costs more than it saves."""
+        return math.prod(self.forward.layers[0].W_h.shape) < SMALLEST_SHARED
 
-    def with_fast_products(self, products: Products) -> Bilm:
-        """Return the same model with its recurrent weights stored for fast products, see `numpy_elmo.layers.matmul`.
+    def prepared(self, threads: int, reproducible: bool | None) -> Bilm:
+        """Return the same layers, stored to be multiplied as this machine does it best, and run by threads.
 
-        Parameters
-        ----------
-        products : {"auto", "plain", "blocked"}
-            How to multiply a few rows by large weights; ``"auto"`` measures what is faster here.
-
-        Returns
-        -------
-        Bilm
+        `InputError` if the same bits are wanted and cannot be had.
         """
-        block_rows = rows_for_blocks(plain(self.forward[0].W_h), plain(self.backward[0].W_h), products)
+        workers = Workers(1 if self.is_small else min(2, threads), leave_blas=threads == 1 and not reproducible)
+        with workers.sharing_the_blas():
+            form, is_reproducible = chosen_form(self.weights, reproducible)
+        return replace(self.in_form(form), workers=workers, reproducible=is_reproducible)
 
-        def store(layer: LstmLayer) -> LstmLayer:
-            W_p = None if layer.W_p is None else fast(plain(layer.W_p), block_rows)
-            return replace(layer, W_h=fast(plain(layer.W_h), block_rows), W_p=W_p)
-
-        return replace(self, forward=tuple(map(store, self.forward)), backward=tuple(map(store, self.backward)))
+    def in_form(self, form: Form) -> Bilm:
+        """Return the same layers with their weights stored to be multiplied in a form, without threads."""
+        return Bilm(self.forward.in_form(form), self.backward.in_form(form))

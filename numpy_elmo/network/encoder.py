@@ -1,9 +1,13 @@
-"""Token encoders: the part of ELMo below the LSTMs, which sees one token at a time."""
+"""Token encoder: the part of ELMo below the LSTMs, which sees one token at a time.
+
+A token's vector depends on its spelling alone, so each type is encoded once, and those used last are remembered.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -12,22 +16,28 @@ import numpy.typing as npt
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.char_cnn import CharCNN
 from numpy_elmo.layers.highway import Highway
+from numpy_elmo.layers.matmul import Form, Matrix, as_matrix, reshaped
 from numpy_elmo.layers.tracing import part
 from numpy_elmo.network.characters import PADDING, character_ids
-from numpy_elmo.network.threads import IN_TURN, Workers
+from numpy_elmo.network.threads import SERIAL, Workers, lock
 
 Ids: TypeAlias = npt.NDArray[np.intp]
 
-# Tokens encoded at a time.  It bounds memory: at the published size the widest bank gives up to 200 kB a token.  And it
+# Types encoded at a time.  It bounds memory: at the published size the widest bank gives up to 200 kB per type.  And it
 # is enough to keep a processor busy, so that several chunks can be shared by threads.
-CHUNK_TOKENS = 64
+CHUNK_TYPES = 64
+
+# Characters are padded to a multiple of this, so that types of similar length share a convolution.
+WIDTH_STEP = 8
+
+# Memory for the vectors of the types used last: at the published size, 512 floats per vector, about 14,000 types.
+CACHE_BYTES = 32 << 20
+ENTRY_BYTES = 256  # of a type's string and its entry in the dictionary
 
 
 @dataclass(frozen=True)
-class TokenEncoder:
-    r"""Character CNN, highway layers and a linear projection, in that order.
-
-    The vector of a token depends on its spelling alone: it is the same in every sentence.
+class TokenLayers:
+    """Character CNN, highway layers and a linear projection, in that order.
 
     Attributes
     ----------
@@ -35,12 +45,10 @@ class TokenEncoder:
         Characters to F features.
     highways : tuple of Highway
         Any number of layers, none included.
-    W_proj : ndarray of shape (F, P), or None
+    W_proj : ndarray or Matrix of shape (F, P), or None
         Projection; None where F equals P and there is none.
     b_proj : ndarray of shape (P,), or None
         Its bias.
-    max_characters : int
-        Character ids of a token, boundary marks included.
 
     References
     ----------
@@ -49,59 +57,11 @@ class TokenEncoder:
 
     char_cnn: CharCNN
     highways: tuple[Highway, ...]
-    W_proj: Array | None
+    W_proj: Array | Matrix | None
     b_proj: Array | None
-    max_characters: int
 
-    def __call__(self, tokens: Sequence[str], workers: Workers = IN_TURN) -> Array:
-        """Return the vectors of some tokens.
-
-        Parameters
-        ----------
-        tokens : sequence of str
-            The tokens, N of them, at least one; ``<S>`` and ``</S>`` are the sentence boundaries.
-        workers : Workers
-            The threads that encode them.
-
-        Returns
-        -------
-        ndarray, shape (N, P)
-        """
-        types = list(dict.fromkeys(tokens))
-        vectors = self._encode(character_ids(types, self.max_characters), workers)  # [n_types, P]
-        row = {token: i for i, token in enumerate(types)}
-        return vectors[[row[token] for token in tokens]]  # [N, P]
-
-    def encode_ids(self, ids: Ids) -> Array:
-        """Return the vectors of some tokens that are given by their characters.
-
-        Parameters
-        ----------
-        ids : ndarray of int, shape (N, max_characters)
-            Character ids as `character_ids` makes them, N of at least 1: in 0..260, 260 is padding.  They are taken as
-            they are; marks and boundaries are the caller's.
-
-        Returns
-        -------
-        ndarray, shape (N, P)
-        """
-        types, inverse = np.unique(ids, axis=0, return_inverse=True)
-        return self._encode(types, IN_TURN)[inverse.reshape(-1)]  # [N, P]
-
-    def _encode(self, ids: Ids, workers: Workers) -> Array:
-        """Return the vectors of distinct tokens, chunk by chunk."""
-        n_characters = ids.shape[1] - np.argmax(ids[:, ::-1] != PADDING, axis=1)  # [n_types], padding cut off
-        # Neighbours of similar length share a chunk, so that a chunk is as narrow as its tokens allow.
-        order = np.argsort(n_characters, kind="stable")
-        # All windows that hold nothing but padding give the same value, so the maximum over a token's positions needs
-        # one of them: characters beyond the longest token plus one window change nothing.
-        widest = max(bank.W.shape[0] for bank in self.char_cnn.convolutions)
-        chunks = [order[i : i + CHUNK_TOKENS] for i in range(0, len(order), CHUNK_TOKENS)]
-        encoded = workers.map(lambda chunk: self.apply(ids[chunk, : n_characters[chunk[-1]] + widest]), chunks)
-        return np.concatenate(encoded)[np.argsort(order)]  # [n_types, P]
-
-    def apply(self, ids: Ids) -> Array:
-        """Return the vectors of some tokens by applying one layer after the other, with no shortcut.
+    def __call__(self, ids: Ids) -> Array:
+        """Return the vectors of some tokens, with no shortcut.
 
         Parameters
         ----------
@@ -114,6 +74,10 @@ class TokenEncoder:
         """
         with part("char_cnn"):
             x = self.char_cnn(ids)  # [N, F]
+        return self.above(x)
+
+    def above(self, x: Array) -> Array:
+        """Return the vectors, (N, P), of tokens whose characters gave the features x, (N, F)."""
         for k, highway in enumerate(self.highways):
             with part(f"highway.{k}"):
                 x = highway(x)  # [N, F]
@@ -121,29 +85,112 @@ class TokenEncoder:
             x = x @ self.W_proj + self.b_proj  # [N, P]
         return x
 
+    @property
+    def weights(self) -> list[Array]:
+        """The matrices above the character CNN, plain."""
+        matrices = [W for layer in self.highways for W in (layer.W_gate, layer.W_hidden)]
+        return [as_matrix(W).W for W in (*matrices, self.W_proj) if W is not None]
 
-@dataclass(frozen=True)
-class TokenLookup:
-    """A table of token vectors, for models that read token ids instead of characters.
+    def in_form(self, form: Form) -> TokenLayers:
+        """Return the same layers with their weights stored to be multiplied in a form."""
+        highways = tuple(
+            replace(layer, W_gate=reshaped(layer.W_gate, form), W_hidden=reshaped(layer.W_hidden, form))
+            for layer in self.highways
+        )
+        return replace(self, highways=highways, W_proj=None if self.W_proj is None else reshaped(self.W_proj, form))
 
-    Attributes
+
+class Encoder:
+    """Tokens to vectors: each type is encoded once, and those used last are remembered.
+
+    A vector depends neither on the types encoded with it nor on those remembered.  Several threads may call at once; a
+    type that two of them miss together is encoded twice, to the same vector.
+
+    Parameters
     ----------
-    table : ndarray, shape (V, P)
-        One row a token, in the order of the vocabulary.
+    layers : TokenLayers
+        The layers.
+    max_characters : int
+        Character ids of a token, boundary marks included.
+    workers : Workers
+        The threads that encode.
+    cache_bytes : int
+        Bound on what is remembered; the type that was used longest ago is forgotten first.
     """
 
-    table: Array
+    def __init__(
+        self, layers: TokenLayers, max_characters: int, workers: Workers = SERIAL, cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        self.layers = layers
+        self.max_characters = max_characters
+        self.dtype = layers.char_cnn.char_embed.dtype
+        self._workers = workers
+        self._cache_bytes = cache_bytes
+        self._row: OrderedDict[str, int] = OrderedDict()  # of a type in the table; used longest ago first
+        self._table: Array | None = None  # [capacity, P]
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_row": OrderedDict(), "_table": None}
+
+    def __call__(self, tokens: Sequence[str]) -> Array:
+        """Return the vectors of N tokens, at least one, shape (N, P); ``<S>`` and ``</S>`` are the boundaries."""
+        types = list(dict.fromkeys(tokens))
+        vectors = self._remembered(types)
+        if missing := [token for token in types if token not in vectors]:
+            encoded = self.encode(character_ids(missing, self.max_characters))
+            vectors |= zip(missing, encoded, strict=True)
+            self._remember(missing, encoded)
+        table = np.stack([vectors[token] for token in types])  # [n_types, P]
+        row = {token: i for i, token in enumerate(types)}
+        return table[[row[token] for token in tokens]]  # [N, P]
 
     def encode_ids(self, ids: Ids) -> Array:
-        """Return the vectors of some tokens.
+        """Return the vectors, (N, P), of N tokens given by their characters, (N, max_characters), at least one.
 
-        Parameters
-        ----------
-        ids : ndarray of int, shape (N,)
-            Lines of the vocabulary, from 0.
-
-        Returns
-        -------
-        ndarray, shape (N, P)
+        The ids are as `character_ids` makes them, and taken as they are: marks and boundaries are the caller's.
         """
-        return self.table[ids]
+        types, inverse = np.unique(ids, axis=0, return_inverse=True)
+        return self.encode(types)[inverse.reshape(-1)]
+
+    def encode(self, ids: Ids) -> Array:
+        """Return the vectors, (n, P), of n types given by their characters, (n, max_characters)."""
+        n_characters = ids.shape[1] - np.argmax(ids[:, ::-1] != PADDING, axis=1)  # [n], padding cut off
+        # All windows that hold nothing but padding give the same value, so the maximum over a token's positions needs
+        # one of them: characters beyond the token and one window change nothing.  The width depends on the type alone,
+        # so that the products of its windows do, too.
+        widest = max(bank.W.shape[0] for bank in self.layers.char_cnn.convolutions)
+        widths = np.minimum(-(-(n_characters + widest) // WIDTH_STEP) * WIDTH_STEP, ids.shape[1])  # [n]
+        order = np.argsort(widths, kind="stable")
+
+        def encode_chunk(chunk: Ids) -> Array:
+            x = np.concatenate(
+                [self.layers.char_cnn(ids[chunk[widths[chunk] == width], :width]) for width in np.unique(widths[chunk])]
+            )  # [n, F], still in order
+            return self.layers.above(x)
+
+        with self._workers.sharing_the_blas():
+            chunks = [order[i : i + CHUNK_TYPES] for i in range(0, len(order), CHUNK_TYPES)]
+            return np.concatenate(self._workers.map(encode_chunk, chunks))[np.argsort(order)]
+
+    def _remembered(self, types: list[str]) -> dict[str, Array]:
+        with lock:
+            known = [token for token in types if token in self._row]
+            if self._table is None or not known:
+                return {}
+            for token in known:
+                self._row.move_to_end(token)
+            vectors = self._table[[self._row[token] for token in known]]  # a copy: rows are used again
+        return dict(zip(known, vectors, strict=True))
+
+    def _remember(self, types: list[str], vectors: Array) -> None:
+        with lock:
+            if self._table is None:
+                capacity = max(1, self._cache_bytes // (vectors[0].nbytes + ENTRY_BYTES))
+                self._table = np.empty((capacity, vectors.shape[1]), vectors.dtype)
+            for token, vector in zip(types, vectors, strict=True):
+                # A token that is cut is too rare, and may be too long, to be worth its place.
+                if token in self._row or len(token) >= self.max_characters:
+                    continue
+                row = len(self._row) if len(self._row) < len(self._table) else self._row.popitem(last=False)[1]
+                self._row[token] = row
+                self._table[row] = vector

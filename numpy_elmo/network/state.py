@@ -1,60 +1,62 @@
-"""States of the LSTMs of several sentences: arithmetic on their rows, and the state that one reader carries on."""
+"""What a biLM remembers of its texts between two tokens, and the state that a reader carries from batch to batch."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 
 from numpy_elmo.errors import InputError
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.layers.lstm import LstmState
-from numpy_elmo.network.bilm import BilmState
-from numpy_elmo.network.locks import BRIEFLY
+from numpy_elmo.network.threads import lock
 
 
-def map_state(function: Callable[[Array], Array], state: BilmState) -> BilmState:
-    """Apply a function to every array of a state."""
-    forward, backward = (tuple(LstmState(function(s.h), function(s.c)) for s in stack) for stack in state)
-    return forward, backward
+class BilmState(NamedTuple):
+    """What a biLM remembers of B texts between two tokens.  Axes: direction, layer, text, feature.
+
+    Attributes
+    ----------
+    h : ndarray, shape (2, L, B, P)
+        Last outputs, clipped.
+    c : ndarray, shape (2, L, B, D)
+        Cells, clipped.
+    """
+
+    h: Array
+    c: Array
+
+    @property
+    def n_texts(self) -> int:
+        """B."""
+        return int(self.h.shape[2])
+
+    def texts(self, which: slice) -> BilmState:
+        """Return the states of some texts, as views."""
+        return BilmState(self.h[:, :, which], self.c[:, :, which])
+
+    def repeat(self, n: int) -> BilmState:
+        """Return the state of one text as that of n texts."""
+        return BilmState(self.h.repeat(n, axis=2), self.c.repeat(n, axis=2))
+
+    def at_least(self, n: int) -> BilmState:
+        """Return a state of at least n texts; further ones start from zeros."""
+        missing = [(0, 0), (0, 0), (0, max(0, n - self.n_texts)), (0, 0)]
+        return BilmState(np.pad(self.h, missing), np.pad(self.c, missing))
 
 
-def take_rows(state: BilmState, rows: slice) -> BilmState:
-    """Return some rows of a state, as views."""
-    return map_state(lambda array: array[rows], state)
-
-
-def repeat_row(state: BilmState, n_sentences: int) -> BilmState:
-    """Return a state of one row as that of several sentences."""
-    return map_state(lambda array: np.repeat(array, n_sentences, axis=0), state)
-
-
-def join_states(first: BilmState, second: BilmState) -> BilmState:
-    """Return the rows of two states, one below the other."""
-    forward, backward = (
-        tuple(LstmState(np.concatenate([a.h, b.h]), np.concatenate([a.c, b.c])) for a, b in zip(*stacks, strict=True))
-        for stacks in zip(first, second, strict=True)
-    )
-    return forward, backward
-
-
-def n_rows(state: BilmState) -> int:
-    """Return the number of sentences that a state is of."""
-    return len(state[0][0].h)
-
-
-def shapes(state: BilmState) -> list[list[tuple[int, ...]]]:
-    """Return the sizes of h and c of every layer, without the number of rows."""
-    return [[array.shape[1:] for layer in stack for array in layer] for stack in state]
+def join(states: Sequence[BilmState]) -> BilmState:
+    """Return the states of all texts of several states."""
+    return BilmState(np.concatenate([s.h for s in states], axis=2), np.concatenate([s.c for s in states], axis=2))
 
 
 class CarriedState:
     """What the LSTMs remember between the batches of one reader, for ``state="carry"`` with a state of one's own.
 
-    A new one stands for zeros.  Row k continues sentence k of the batch before.  It is of one reader: a batch that
-    begins while another one runs from the same state is refused, for one of them would be lost.
+    A new one starts from zeros.  Row k continues sentence k of the batch before.  It can't be shared: starting a batch
+    while another uses this state raises `InputError`.
 
     Attributes
     ----------
@@ -74,19 +76,16 @@ class CarriedState:
         self.rows: BilmState | None = None
         self._user: threading.Thread | None = None
 
+    def __repr__(self) -> str:
+        return f"<CarriedState of {0 if self.rows is None else self.rows.n_texts} sentences>"
+
     def __getstate__(self) -> dict[str, object]:
         return {"rows": self.rows, "_user": None}  # a copy, or the state in another process, runs nothing
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Hold the state while a batch runs.
-
-        Raises
-        ------
-        InputError
-            If another batch is running from it.
-        """
-        with BRIEFLY:
+        """Hold the state while a batch runs; `InputError` if another batch is running from it."""
+        with lock:
             # In a forked child the other threads are gone, and a batch that they ran never changed the state.
             if self._user is not None and self._user.is_alive():
                 raise InputError(
@@ -99,10 +98,8 @@ class CarriedState:
             self._user = None
 
     def to_arrays(self) -> list[Array]:
-        """Return the state as arrays, to be saved: h and c of every layer, forward layers first; none for zeros."""
-        if self.rows is None:
-            return []
-        return [array for stack in self.rows for state in stack for array in state]
+        """Return copies of the state's arrays, to be saved: h and c, as in `BilmState`; none for zeros."""
+        return [] if self.rows is None else [array.copy() for array in self.rows]
 
     @classmethod
     def from_arrays(cls, arrays: Sequence[Array]) -> CarriedState:
@@ -111,21 +108,23 @@ class CarriedState:
         Raises
         ------
         InputError
-            If the arrays are not those of a state.
+            If the arrays are not those of a state, or hold a value that is not finite.
         """
         state = cls()
         if not arrays:
             return state
-        if len(arrays) % 4 or {array.ndim for array in arrays} != {2} or len({len(array) for array in arrays}) > 1:
+        shapes = [array.shape for array in arrays]
+        if len(shapes) != 2 or {len(shape) for shape in shapes} != {4} or shapes[0][:3] != shapes[1][:3]:
             raise InputError("these arrays are no LSTM state; give all that CarriedState.to_arrays returned, in order")
-        layers = [LstmState(h, c) for h, c in zip(arrays[::2], arrays[1::2], strict=True)]
-        half = len(layers) // 2
-        state.rows = tuple(layers[:half]), tuple(layers[half:])
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise InputError("an LSTM state with values that are not finite (NaN or infinite) continues no text")
+        h, c = (np.array(array) for array in arrays)
+        state.rows = BilmState(h, c)
         return state
 
 
 class ModelState:
-    """The state that a model keeps from call to call, for callers who bring none; it is of one thread at a time."""
+    """The state that a model keeps from call to call, for callers who bring none; one thread at a time may use it."""
 
     def __init__(self) -> None:
         self._state = CarriedState()
@@ -135,19 +134,11 @@ class ModelState:
         return {"_state": self._state, "_owner": None}
 
     def claim(self, *, from_zeros: bool = False) -> CarriedState:
-        """Return the state, which is this thread's from now on.
+        """Return the state, which belongs to this thread from now on; `InputError` if it belongs to another.
 
-        Parameters
-        ----------
-        from_zeros : bool
-            Whether to begin a new one, whoever had the old one.
-
-        Raises
-        ------
-        InputError
-            If another thread has claimed it before.
+        With `from_zeros`, start a new one, whoever had the old one.
         """
-        with BRIEFLY:
+        with lock:
             thread = threading.current_thread()
             if from_zeros:
                 self._state, self._owner = CarriedState(), thread
@@ -160,6 +151,6 @@ class ModelState:
             return self._state
 
     def reset(self) -> None:
-        """Begin with zeros, for the thread that comes next."""
-        with BRIEFLY:
+        """Start from zeros again, for the thread that comes next."""
+        with lock:
             self._state, self._owner = CarriedState(), None

@@ -14,10 +14,11 @@ import numpy_elmo.network.forward
 from numpy_elmo import Elmo, load
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.char_cnn import CharCNN
-from numpy_elmo.layers.lstm import LstmLayer, LstmState
-from numpy_elmo.layers.matmul import plain
+from numpy_elmo.layers.lstm import LstmLayer
+from numpy_elmo.layers.matmul import as_matrix
 from numpy_elmo.network.batching import Packing, pack
-from numpy_elmo.network.encoder import TokenEncoder
+from numpy_elmo.network.bilm import Bilm
+from numpy_elmo.network.encoder import TokenLayers
 from tests.agreement.tensorflow_outputs import differences, read_case
 from tests.fixtures.recipes import SMALL
 
@@ -27,15 +28,16 @@ CAUGHT = 1e-3
 
 def each_layer(change: Callable[[LstmLayer], Any]) -> Callable[[Elmo], Elmo]:
     def mutate(elmo: Elmo) -> Elmo:
-        bilm = elmo.bilm
-        forward, backward = tuple(map(change, bilm.forward)), tuple(map(change, bilm.backward))
-        return Elmo(elmo.options, elmo.encoder, replace(bilm, forward=forward, backward=backward))
+        forward, backward = (
+            replace(stack, layers=tuple(map(change, stack.layers))) for stack in (elmo.bilm.forward, elmo.bilm.backward)
+        )
+        return Elmo(elmo.options, elmo.encoder.layers, Bilm(forward, backward))
 
     return mutate
 
 
-def the_encoder(change: Callable[[TokenEncoder], TokenEncoder]) -> Callable[[Elmo], Elmo]:
-    return lambda elmo: Elmo(elmo.options, change(elmo.encoder), elmo.bilm)
+def the_encoder(change: Callable[[TokenLayers], TokenLayers]) -> Callable[[Elmo], Elmo]:
+    return lambda elmo: Elmo(elmo.options, change(elmo.encoder.layers), elmo.bilm)
 
 
 def swap_forget_gate_and_candidate(layer: LstmLayer) -> LstmLayer:
@@ -45,7 +47,7 @@ def swap_forget_gate_and_candidate(layer: LstmLayer) -> LstmLayer:
         i, j, f, o = np.split(columns, 4, axis=-1)
         return np.concatenate([i, f, j, o], axis=-1)
 
-    return replace(layer, W_x=swap(layer.W_x), W_h=swap(plain(layer.W_h)), b=swap(layer.b))
+    return replace(layer, W_x=swap(as_matrix(layer.W_x).W), W_h=swap(as_matrix(layer.W_h).W), b=swap(layer.b))
 
 
 def drop_forget_bias(layer: LstmLayer) -> LstmLayer:
@@ -53,42 +55,40 @@ def drop_forget_bias(layer: LstmLayer) -> LstmLayer:
     return replace(layer, b=np.concatenate([i, j, f - 1, o]))
 
 
-class WithResidual:
+class WithResidual(LstmLayer):
     """A layer that adds its input to its output, whatever its place in the stack."""
 
-    def __init__(self, layer: LstmLayer) -> None:
-        self.layer = layer
-        self.W_h = layer.W_h
-
-    def __call__(self, x: Array, batch_sizes: npt.NDArray[np.intp], state: LstmState) -> tuple[Array, LstmState]:
-        outputs, after = self.layer(x, batch_sizes, state)
-        return outputs + x, after
+    def __call__(self, x: Array, batch_sizes: npt.NDArray[np.intp], h: Array, c: Array) -> Array:
+        return super().__call__(x, batch_sizes, h, c) + x
 
 
 def residual_on_first_layer(elmo: Elmo) -> Elmo:
-    bilm = elmo.bilm
-    first: Any = WithResidual(bilm.forward[0])
-    return Elmo(elmo.options, elmo.encoder, replace(bilm, forward=(first, *bilm.forward[1:])))
+    stack = elmo.bilm.forward
+    layers = (WithResidual(**vars(stack.layers[0])), *stack.layers[1:])
+    return Elmo(elmo.options, elmo.encoder.layers, replace(elmo.bilm, forward=replace(stack, layers=layers)))
 
 
 def no_residual(elmo: Elmo) -> Elmo:
-    return Elmo(elmo.options, elmo.encoder, replace(elmo.bilm, use_skip_connections=False))
+    forward, backward = (
+        replace(stack, use_skip_connections=False) for stack in (elmo.bilm.forward, elmo.bilm.backward)
+    )
+    return Elmo(elmo.options, elmo.encoder.layers, Bilm(forward, backward))
 
 
-def forget_to_shift_ids(encoder: TokenEncoder) -> TokenEncoder:
+def forget_to_shift_ids(encoder: TokenLayers) -> TokenLayers:
     """Look unshifted ids up in the table that has a row of zeros on top."""
     table = encoder.char_cnn.char_embed
     shifted = np.concatenate([np.zeros_like(table[:1]), table[:-1]])
     return replace(encoder, char_cnn=replace(encoder.char_cnn, char_embed=shifted))
 
 
-def take_carry_gate_for_carry(encoder: TokenEncoder) -> TokenEncoder:
+def take_carry_gate_for_carry(encoder: TokenLayers) -> TokenLayers:
     """Let the gate that the file calls "carry" carry: g x + (1 - g) h, which is the gate of -z."""
-    highways = tuple(replace(h, W_gate=-h.W_gate, b_gate=-h.b_gate) for h in encoder.highways)
+    highways = tuple(replace(h, W_gate=-as_matrix(h.W_gate).W, b_gate=-h.b_gate) for h in encoder.highways)
     return replace(encoder, highways=highways)
 
 
-def bias_after_activation(encoder: TokenEncoder) -> TokenEncoder:
+def bias_after_activation(encoder: TokenLayers) -> TokenLayers:
     class BiasAfterActivation(CharCNN):
         def __call__(self, character_ids: npt.NDArray[np.intp]) -> Array:
             unbiased = tuple(replace(bank, b=np.zeros_like(bank.b)) for bank in self.convolutions)
@@ -155,7 +155,7 @@ def test_the_fixtures_catch_an_unreversed_backward_direction(monkeypatch: pytest
 def test_activation_before_or_after_pooling_is_the_same_function(name: str) -> None:
     # relu and tanh never fall, so the maximum of the activations is the activation of the maximum.  No fixture can
     # tell the two orders apart, and none needs to; what could go wrong here is the place of the bias, caught above.
-    encoder = load(read_case(name).folder).encoder
+    encoder = load(read_case(name).folder).encoder.layers
     cnn = encoder.char_cnn
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 261, size=(50, 30))

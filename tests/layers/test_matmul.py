@@ -1,4 +1,4 @@
-"""Products by blocks against plain products, and what chooses between them."""
+"""Products in every form against plain products, and the bits of a row in any batch."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ from numpy_elmo.errors import InputError
 from numpy_elmo.layers import matmul
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.lstm import LstmLayer
-from numpy_elmo.layers.matmul import (
-    Matrix,
-    chosen_products,
-    cut,
-    fast,
-    multiply,
-    multiply_blocks,
-    plain,
-    rows_for_blocks,
-)
+from numpy_elmo.layers.matmul import Form, Matrix, as_matrix, chosen_form, cut, independent_form, keeps_bits, reshaped
 from numpy_elmo.network.batching import pack
 from numpy_elmo.network.bilm import Bilm
+from numpy_elmo.network.stack import Stack
 from numpy_elmo.network.threads import Workers
 
 TOLERANCE = 2e-6
+
+FORMS = [
+    Form(rows, exactly=exactly, blocks=blocks)
+    for rows, exactly in ((1, False), (4, False), (8, True), (1, True))
+    for blocks in (False, True)
+]
 
 
 def random_weights(seed: int, *shape: int) -> Array:
@@ -36,36 +34,52 @@ def random_weights(seed: int, *shape: int) -> Array:
     return values.astype(np.float32)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
-    rows=st.integers(1, 130),
-    parts=st.integers(1, 3),
-    columns=st.integers(1, 4),
+    rows=st.integers(1, 70),
+    K=st.sampled_from([48, 512, 1024, 1536]),
+    N=st.sampled_from([40, 512, 1024]),
+    form=st.sampled_from(FORMS),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_both_ways_give_the_product(rows: int, parts: int, columns: int, seed: int) -> None:
-    W = random_weights(seed, 512 * parts, 64 * columns)
-    x = random_weights(seed + 1, 512 * parts, rows).T
+def test_every_form_gives_the_product(rows: int, K: int, N: int, form: Form, seed: int) -> None:
+    W = random_weights(seed, K, N)
+    x = random_weights(seed + 1, K, rows).T
     exact = x.astype(np.float64) @ W.astype(np.float64)
-    assert cut(W).shape == (parts, columns, 512, 64)
-    np.testing.assert_allclose(multiply_blocks(x, cut(W)), exact, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(multiply(x, W), exact, rtol=0, atol=TOLERANCE)
+    matrix = Matrix(W, form)
+    np.testing.assert_array_equal(matrix.W, W)
+    np.testing.assert_allclose(x @ matrix, exact, rtol=0, atol=TOLERANCE)
+    again = matrix.multiply(x, matrix.scratch(rows))
+    np.testing.assert_array_equal(again.reshape(rows, N), x @ matrix)
+    tiled = matrix.tile(exact)
+    assert tiled.shape == again.shape
+    np.testing.assert_array_equal(tiled.reshape(rows, N), exact)
 
 
-def test_a_matrix_chooses_by_the_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    by_blocks = []
+def test_weights_are_cut_where_they_are_large_float32_and_of_whole_blocks() -> None:
+    large = random_weights(0, 1024, 512)
+    assert cut(large).shape == (2, 8, 512, 64)
+    assert Matrix(large, Form(blocks=True)).is_cut
+    small, double, odd = np.ones((512, 64), np.float32), np.ones((512, 1024)), np.ones((512, 1030), np.float32)
+    for W in (small, double, odd):
+        assert not Matrix(W, Form(blocks=True)).is_cut
+    assert not Matrix(large, Form()).is_cut
 
-    def note(x: Array, blocks: Array) -> Array:
-        by_blocks.append(len(x))
-        return multiply_blocks(x, blocks)
 
-    monkeypatch.setattr(matmul, "multiply_blocks", note)
-    W = random_weights(0, 512, 1024)
-    matrix = Matrix(W, block_rows=8)
-    for rows in (1, 2, 8, 9):
-        x = random_weights(rows, rows, 512)
-        np.testing.assert_allclose(x @ matrix, x @ W, rtol=0, atol=TOLERANCE)
-    assert by_blocks == [2, 8]
+@pytest.mark.parametrize(
+    ("form", "n", "expected"),
+    [
+        (Form(), 3, (1, 3)),
+        (Form(), 20, (3, 7)),
+        (Form(4), 1, (1, 4)),
+        (Form(4), 9, (2, 5)),
+        (Form(8, exactly=True), 1, (1, 8)),
+        (Form(8, exactly=True), 9, (2, 8)),
+        (Form(1, exactly=True), 3, (3, 1)),
+    ],
+)
+def test_a_form_fixes_the_rows_of_every_product(form: Form, n: int, expected: tuple[int, int]) -> None:
+    assert form.groups(n, most=8) == expected
 
 
 def test_partial_sums_round_less_than_one_sum() -> None:
@@ -75,73 +89,86 @@ def test_partial_sums_round_less_than_one_sum() -> None:
     in_order = np.zeros((8, 64), np.float32)
     for k in range(4096):
         in_order += x[:, k : k + 1] * W[k]
-    for product in (multiply(x, W), multiply_blocks(x, cut(W))):
-        assert np.abs(product - exact).mean() < np.abs(in_order - exact).mean()
+    for form in (Form(), Form(blocks=True)):
+        assert np.abs(x @ Matrix(W, form) - exact).mean() < np.abs(in_order - exact).mean()
 
 
-def test_small_weights_and_double_precision_are_left_as_they_are() -> None:
-    small, double, odd = np.ones((512, 64), np.float32), np.ones((512, 1024)), np.ones((512, 1030), np.float32)
-    for W in (small, double, odd):
-        assert fast(W, block_rows=100) is W
-        assert rows_for_blocks(W, W, "blocked") == 0
-    large = np.ones((512, 1024), np.float32)
-    assert fast(large, block_rows=0) is large
-    assert plain(fast(large, block_rows=100)) is large
+def test_a_probe_of_bits_sees_products_that_depend_on_the_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    W = random_weights(3, 512, 512)
+    assert keeps_bits(W, Form(1, exactly=True))
+    multiply = Matrix.multiply
+
+    def differs(self: Matrix, x: Array, out: Array | None = None) -> Array:
+        result = multiply(self, x, out)
+        return result + np.float32(1e-6) if len(x) == 12 else result
+
+    monkeypatch.setattr(Matrix, "multiply", differs)
+    assert not keeps_bits(W, Form(4))
+    with pytest.raises(InputError, match="the bits of a row depend on the rows beside it"):
+        chosen_form([W], True)
+    assert chosen_form([W], None)[1] is False
+    assert chosen_form([W], False)[1] is False
+    assert independent_form([W]) == Form(1, exactly=True)
 
 
-def test_a_choice_can_be_pinned_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    W = random_weights(3, 512, 1024)
-    assert rows_for_blocks(W, W, "plain") == 0
-    assert rows_for_blocks(W, W, "blocked") > 10**6
-    # Where a way takes as long as the other, the one that needs no second copy is taken.
-    monkeypatch.setattr(matmul, "multiply_blocks", lambda x, blocks: multiply(x, W))
-    monkeypatch.setattr(matmul, "WORTH", 0.0)
-    assert rows_for_blocks(W, W, "auto") == 0
-    monkeypatch.setattr(matmul, "WORTH", float("inf"))
-    assert rows_for_blocks(W, W, "auto") > 10**6
+def test_blocks_are_chosen_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    W = random_weights(3, 64, 64)
+    monkeypatch.setattr(matmul, "kernel", lambda: "SkylakeX")
+    assert chosen_form([W], False) == (Form(blocks=True), False)
+    monkeypatch.setattr(matmul, "kernel", lambda: "Haswell")
+    assert chosen_form([W], False) == (Form(blocks=False), False)
 
 
-def test_the_option_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(matmul.VARIABLE, raising=False)
-    assert chosen_products(None) == "auto"
-    monkeypatch.setenv(matmul.VARIABLE, "plain")
-    assert chosen_products(None) == "plain"
-    assert chosen_products("blocked") == "blocked"
-    with pytest.raises(InputError, match="products must be one of 'auto', 'plain', 'blocked', not 'fast'"):
-        chosen_products("fast")  # type: ignore[arg-type]
-    monkeypatch.setenv(matmul.VARIABLE, "quick")
-    with pytest.raises(InputError, match="NUMPY_ELMO_PRODUCTS must be one of"):
-        chosen_products(None)
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(1, 70), seed=st.integers(0, 2**32 - 1), shape=st.sampled_from([(512, 1024), (96, 1536)]))
+def test_in_the_form_that_was_found_a_row_has_the_same_bits_alone(rows: int, seed: int, shape: tuple[int, int]) -> None:
+    W = random_weights(0, *shape)
+    x = random_weights(seed, shape[0], rows).T.copy()
+    for form in (chosen_form([W], True)[0], independent_form([W])):
+        matrix = Matrix(W, form)
+        together = x @ matrix
+        for k in {0, rows // 2, rows - 1}:
+            np.testing.assert_array_equal(x[k : k + 1] @ matrix, together[k : k + 1])
 
 
 def random_bilm(seed: int) -> Bilm:
-    """Two layers each way, of a size that is cut: P = 64, D = 1024; clips that bind now and then."""
+    """Two layers each way, of a size that is cut: P = 256, D = 1024; clips that bind now and then."""
     seeds = count(1000 * seed)
 
     def weights(*shape: int) -> Array:
         return random_weights(next(seeds), *shape)
 
     def layer() -> LstmLayer:
-        return LstmLayer(weights(64, 4096), weights(64, 4096), weights(4096), weights(1024, 64), 1.0, 1.0)
+        return LstmLayer(weights(256, 4096), weights(256, 4096), weights(4096), weights(1024, 256), 1.0, 1.0)
 
-    return Bilm((layer(), layer()), (layer(), layer()), use_skip_connections=True)
+    return Bilm(Stack((layer(), layer()), True), Stack((layer(), layer()), True))
 
 
 @settings(max_examples=15, deadline=None)
 @given(
-    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=60), seed=st.integers(0, 100), threads=st.integers(1, 4)
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=60),
+    seed=st.integers(0, 100),
+    form=st.sampled_from(FORMS),
+    threads=st.integers(1, 3),
 )
-def test_a_fast_model_equals_a_plain_one(lengths: list[int], seed: int, threads: int) -> None:
+def test_a_model_in_any_form_equals_a_plain_one(lengths: list[int], seed: int, form: Form, threads: int) -> None:
     oracle = random_bilm(seed)
-    quick = oracle.with_fast_products("blocked")
-    assert isinstance(quick.forward[0].W_h, Matrix)
-    assert isinstance(quick.forward[0].W_p, Matrix)
-    tokens = np.random.default_rng(seed).standard_normal((sum(lengths), 64)).astype(np.float32)
+    made = oracle.in_form(form)
+    quick = Bilm(made.forward, made.backward, Workers(threads))
+    assert as_matrix(quick.forward.layers[0].W_h).is_cut is form.blocks
+    assert quick.forward.layers[0].W_p is not None
+    assert as_matrix(quick.forward.layers[0].W_p).is_cut is form.blocks
+    tokens = np.random.default_rng(seed).standard_normal((sum(lengths), 256)).astype(np.float32)
     packing = pack(lengths)
     expected, expected_state = oracle(tokens, packing, oracle.zero_state(len(lengths)))
-    found, state = quick(tokens, packing, quick.zero_state(len(lengths)), Workers(threads))
+    found, state = quick(tokens, packing, quick.zero_state(len(lengths)))
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
-    for stack, expected_stack in zip(state, expected_state, strict=True):
-        for after, expected_after in zip(stack, expected_stack, strict=True):
-            np.testing.assert_allclose(after.h, expected_after.h, rtol=0, atol=TOLERANCE)
-            np.testing.assert_allclose(after.c, expected_after.c, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(state.h, expected_state.h, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(state.c, expected_state.c, rtol=0, atol=TOLERANCE)
+
+
+def test_weights_change_their_form_without_a_change_of_value() -> None:
+    W = random_weights(5, 512, 1024)
+    there = reshaped(W, Form(blocks=True))
+    back = reshaped(there, Form())
+    np.testing.assert_array_equal(back.W, W)

@@ -24,7 +24,7 @@ from numpy_elmo.interfaces.bilm import BidirectionalLanguageModel
 from numpy_elmo.interfaces.simple_elmo import ElmoModel
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.forward import ForwardPass
-from numpy_elmo.network.locks import BRIEFLY
+from numpy_elmo.network.threads import lock
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 FOLDER = FIXTURES / "language_model"
@@ -275,7 +275,7 @@ def forks_while_threads_run() -> list[int]:
 
     def look() -> None:
         while not stop.is_set():
-            with BRIEFLY:
+            with lock:
                 stop.wait(0.01)
 
     def child() -> None:

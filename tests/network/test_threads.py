@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,10 +13,9 @@ from hypothesis import strategies as st
 
 from numpy_elmo import Elmo, load
 from numpy_elmo.elmo import StatePolicy
-from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.errors import InputError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.threads import VARIABLE, Workers, chosen_threads
-from numpy_elmo.network.token_cache import TokenCache
 
 # Of the largest value.  Products of other shapes add up in another order; tiny's values come to 6.
 TOLERANCE = 2e-6
@@ -68,7 +68,7 @@ def test_the_number_of_threads_is_asked_for_by_option_or_variable(monkeypatch: p
     threads=st.integers(2, 5),
 )
 def test_threads_change_nothing(tiny: Elmo, sentences: list[list[str]], batch_size: int, threads: int) -> None:
-    threaded = Elmo(tiny.options, tiny.encoder, tiny.bilm, threads=threads)
+    threaded = Elmo(tiny.options, tiny.encoder.layers, tiny.bilm, threads=threads)
     expected = tiny.embed(sentences, batch_size=batch_size)
     for found, array in zip(threaded.embed(sentences, batch_size=batch_size), expected, strict=True):
         assert_close(found, array)
@@ -77,7 +77,7 @@ def test_threads_change_nothing(tiny: Elmo, sentences: list[list[str]], batch_si
 @settings(max_examples=25, deadline=None)
 @given(sentences=st.lists(st.lists(st.sampled_from(WORDS), max_size=12), max_size=12), warm=st.booleans())
 def test_boundaries_computed_once_are_the_boundaries(tiny: Elmo, sentences: list[list[str]], warm: bool) -> None:
-    elmo = Elmo(tiny.options, tiny.encoder, tiny.bilm)
+    elmo = Elmo(tiny.options, tiny.encoder.layers, tiny.bilm)
     elmo.warm_up([["the", "bank"], ["of", "money", "."]])
     state: StatePolicy = "frozen" if warm else "reset"
     whole = elmo.embed(sentences, state=state, boundaries=True)  # runs <S> and </S> of every sentence
@@ -85,72 +85,22 @@ def test_boundaries_computed_once_are_the_boundaries(tiny: Elmo, sentences: list
         assert_close(found, array[:, 1:-1])
 
 
-class Counter:
-    """Stands in for an encoder: counts the types that it is asked for."""
-
-    max_characters = 50
-
-    def __init__(self) -> None:
-        self.encoded: list[str] = []
-        self._lock = threading.Lock()
-
-    def __call__(self, tokens: list[str], workers: Workers) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        with self._lock:
-            self.encoded += tokens
-        return np.array([[sum(token.encode()), len(token)] for token in tokens], np.float32)
-
-
-def counted(capacity: int) -> tuple[Counter, TokenCache]:
-    counter = Counter()
-    return counter, TokenCache(counter, capacity_bytes=8 * capacity)  # type: ignore[arg-type]
-
-
-def test_a_type_is_encoded_once_while_there_is_room() -> None:
-    counter, cache = counted(3)
-    cache(["a", "b", "a"])
-    cache(["b", "c"])
-    assert counter.encoded == ["a", "b", "c"]
-    cache(["a", "d"])  # forgets b, which was used longest ago
-    cache(["a", "c", "d"])
-    assert counter.encoded == ["a", "b", "c", "d"]
-    np.testing.assert_array_equal(cache(["b", "a"]), [[98, 1], [97, 1]])
-    assert counter.encoded[4:] == ["b"]
-    assert len(cache) == 3
-
-
-def test_what_is_kept_stays_beyond_the_bound_and_long_tokens_are_not_remembered() -> None:
-    counter, cache = counted(2)
-    cache.keep(["x", "y", "z"])
-    cache(list("abcdefgh"))
-    cache(["x", "y", "z"])
-    assert counter.encoded == [*"xyz", *"abcdefgh"]
-    cache(["w" * 50])
-    cache(["w" * 50])
-    assert counter.encoded[-2:] == ["w" * 50] * 2
-    assert len(cache) == 5
-
-
-def test_the_cache_may_be_called_from_many_threads() -> None:
-    _, cache = counted(20)
-    rng = np.random.default_rng(0)
-    calls = [[chr(97 + c) * n for c, n in rng.integers(1, 20, (30, 2))] for _ in range(300)]
-    with ThreadPoolExecutor(8) as threads:
-        for tokens, vectors in zip(calls, threads.map(cache, calls), strict=True):
-            np.testing.assert_array_equal(vectors, [[sum(token.encode()), len(token)] for token in tokens])
-    assert len(cache) <= 20
-
-
-def test_a_vocabulary_can_be_precomputed(monkeypatch: pytest.MonkeyPatch) -> None:
-    elmo = load("tiny")
-    expected = elmo.embed([["the", "bank"]])[0]
-    elmo = load("tiny")
-    elmo.precompute(["the", "bank", "the"])
-    elmo.embed([["bank"]])  # meets the boundaries, which are tokens too
-
+def test_work_is_done_in_turn_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise AssertionError("encoded again")
+        raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(elmo._forward._encoder, "_encoder", refuse)
-    assert_close(elmo.embed([["the", "bank"]])[0], expected)
-    with pytest.raises(InputTypeError, match="string"):
-        elmo.precompute("the bank")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert Workers(3).map(lambda n: n * n, range(5)) == [0, 1, 4, 9, 16]
+
+
+def test_a_thread_that_outlives_the_main_thread_keeps_its_work() -> None:
+    code = (
+        "import threading, numpy_elmo; elmo = numpy_elmo.load('tiny'); elmo._forward._workers.n = 2\n"
+        "from numpy_elmo.network.threads import Workers; elmo._forward._workers = Workers(2)\n"
+        "def work():\n"
+        "    threading.main_thread().join()\n"
+        "    print(len(elmo.embed([['a'], ['b', 'c']], batch_size=1)))\n"
+        "threading.Thread(target=work).start()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
