@@ -9,7 +9,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def measure(arguments: argparse.Namespace, model: Path) -> dict[str, Any]:
     results = {
         "machine": describe_machine(),
         "settings": {
-            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": sys.argv[1:],
             "dim": options["lstm"]["dim"],
             "projection_dim": options["lstm"]["projection_dim"],

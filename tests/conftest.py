@@ -11,6 +11,22 @@ from numpy_elmo import Elmo, load
 from tests.fixtures.recipes import SMALL, Recipe, write_weights
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="end with an error if a test was skipped (the gate)")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--no-skips") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("--no-skips"):
+        for report in terminalreporter.stats.get("skipped", []):
+            terminalreporter.write_line(f"ERROR skipped, and must not be: {report.nodeid}: {report.longrepr[2]}")
+
+
 def write_model(folder: Path, recipe: Recipe) -> Path:
     """Write a model folder from its recipe."""
     folder.mkdir(parents=True, exist_ok=True)

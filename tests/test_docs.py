@@ -19,6 +19,7 @@ from numpy_elmo.cli import main
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
 BLOCK = re.compile(r"^```(python|console|text)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+NEED_DEV = re.compile(r"^from dask", flags=re.MULTILINE)  # a library of [dev]
 FILES = {
     "sentences.txt": "She sat on the river bank .\nThe bank lent them some money .\n",
 }
@@ -72,7 +73,13 @@ def test_every_page_has_a_place_in_the_contents() -> None:
     assert {f"docs/{name}.md" for name in contents} | {"README.md", "docs/index.md"} == set(PAGES)
 
 
-@pytest.mark.parametrize("name", PAGES)
+def slow_pages() -> list[Any]:
+    """Mark the pages that need a library of ``[dev]``."""
+    slow = [name for name in PAGES if NEED_DEV.search((ROOT / name).read_text(encoding="utf-8"))]
+    return [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in PAGES]
+
+
+@pytest.mark.parametrize("name", slow_pages())
 # Parts of the libraries behind the interfaces warn of each other.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,11 +16,13 @@ from pathlib import Path
 import pytest
 
 import numpy_elmo
+from numpy_elmo.cli import main
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(numpy_elmo.__path__, "numpy_elmo.") if "__main__" not in module.name
 )
+NEED_DEV = ("numpy_elmo.interfaces.dask",)  # imports a library of [dev]
 
 
 def test_importing_prints_nothing_and_needs_numpy_and_h5py_alone() -> None:
@@ -32,7 +36,10 @@ def test_importing_prints_nothing_and_needs_numpy_and_h5py_alone() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
 
 
-@pytest.mark.parametrize("name", ["numpy_elmo", *MODULES])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n in NEED_DEV else ()) for n in ("numpy_elmo", *MODULES)],
+)
 def test_examples_in_docstrings_run(name: str) -> None:
     results = doctest.testmod(importlib.import_module(name))
     assert results.failed == 0
@@ -40,8 +47,8 @@ def test_examples_in_docstrings_run(name: str) -> None:
 
 def test_there_are_examples_to_run() -> None:
     finder = doctest.DocTestFinder(exclude_empty=True)
-    counts = {name: sum(len(t.examples) for t in finder.find(importlib.import_module(name))) for name in MODULES}
-    assert sum(counts.values()) >= 10
+    names = [name for name in MODULES if name not in NEED_DEV]
+    assert sum(len(test.examples) for name in names for test in finder.find(importlib.import_module(name))) >= 10
 
 
 def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,6 +58,20 @@ def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureF
         exec(block, {})
         promised = re.findall(r"print\(.*\)  # (.*)", block)
         assert capsys.readouterr().out.splitlines() == promised
+
+
+def test_the_readmes_main_command_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [block] = re.findall(
+        r"<!-- ci: main -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    program, *words = shlex.split(block.split("&&")[-1])
+    assert program == ".venv/bin/numpy-elmo"
+    (tmp_path / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "example.txt", tmp_path / "docs")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(words) == 0
+    assert (tmp_path / "vectors.hdf5").is_file()
 
 
 def test_version_is_in_the_changelogs_form() -> None:

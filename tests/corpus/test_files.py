@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import conllu
-import gensim.models
 import h5py
 import numpy as np
 import pytest
@@ -236,17 +235,23 @@ def test_token_vectors_are_the_token_layer_whatever_the_sentence(base: Elmo) -> 
         np.testing.assert_allclose(np.tile(found["bank"], 2), layers[0, sentence.index("bank")], rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gensim_reads_the_words_and_the_exact_numbers(tmp_path: Path) -> None:
+    from gensim.models import KeyedVectors  # noqa: PLC0415 -- of [dev]
+
     # So many numbers that some need all nine digits.
     vectors = WordVectors(WORDS, np.random.default_rng(0).normal(size=(len(WORDS), 2000)).astype(np.float32))
     write_word2vec(tmp_path / "words.txt", vectors)
-    read = gensim.models.KeyedVectors.load_word2vec_format(str(tmp_path / "words.txt"), binary=False)
+    read = KeyedVectors.load_word2vec_format(str(tmp_path / "words.txt"), binary=False)
     assert read.index_to_key == WORDS
     np.testing.assert_array_equal(read.vectors, vectors.vectors)
 
 
+@pytest.mark.slow
 def test_what_gensim_writes_is_read(tmp_path: Path) -> None:
-    theirs = gensim.models.KeyedVectors(3)
+    from gensim.models import KeyedVectors  # noqa: PLC0415 -- of [dev]
+
+    theirs = KeyedVectors(3)
     theirs.add_vectors(WORDS, np.random.default_rng(0).normal(size=(len(WORDS), 3)).astype(np.float32))
     theirs.save_word2vec_format(str(tmp_path / "words.txt"))
     ours = read_word2vec(tmp_path / "words.txt")

@@ -7,18 +7,22 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from dask.distributed import Client, LocalCluster
 
 from numpy_elmo import load
 from numpy_elmo.corpus import load_embeddings
 from numpy_elmo.corpus.embed_files import EmbedOptions
 from numpy_elmo.errors import InputError, PartsFailedError
-from numpy_elmo.interfaces.dask import embed_files
 from tests.agreement.tensorflow_outputs import FIXTURES
+
+with suppress(ImportError):  # the quick tests collect this file without Dask, and run none of it
+    from dask.distributed import Client, LocalCluster
+
+    from numpy_elmo.interfaces.dask import embed_files
 
 BASE = str(FIXTURES / "base")
 
