@@ -76,6 +76,7 @@ def test_the_readmes_main_command_can_be_repeated(tmp_path: Path, monkeypatch: p
 
 def test_version_is_in_the_changelogs_form() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", numpy_elmo.__version__)
+    assert f"\nversion: {numpy_elmo.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -89,10 +90,18 @@ def test_the_wheel_holds_the_model_and_works_by_itself(tmp_path: Path) -> None:
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
+        [metadata] = (archive.read(name).decode() for name in names if name.endswith("/METADATA"))
         archive.extractall(tmp_path / "site")
     for name in ("py.typed", "data/models.json", "data/tiny/weights.hdf5", "data/tiny/options.json"):
         assert f"numpy_elmo/{name}" in names
     assert not [name for name in names if name.startswith(("tests/", "weights/", "benchmarks/"))]
+    # On a package index the README has no folder around it: each link is a whole address, of a file that is there.
+    links = re.findall(r"\]\(([^)]+)\)|(?:src|srcset)=\"([^\"]+)\"", metadata)
+    addresses = [link or picture for link, picture in links]
+    assert len(addresses) > 10
+    assert [address for address in addresses if not address.startswith("https://")] == []
+    files = [address.split("/main/")[1] for address in addresses if "/main/" in address]
+    assert [name for name in files if not (ROOT / name).exists()] == []
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import numpy_elmo;"
         f"assert numpy_elmo.__file__.startswith({str(tmp_path)!r}), numpy_elmo.__file__;"
