@@ -36,6 +36,17 @@ def test_importing_prints_nothing_and_needs_numpy_and_h5py_alone() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
 
 
+def test_the_package_shows_its_public_names_alone_and_each_is_there() -> None:
+    code = (
+        "import sys, numpy_elmo; assert 'numpy_elmo.corpus' not in sys.modules; names = dir(numpy_elmo);"
+        "assert set(names) == {*numpy_elmo.__all__, 'analysis', 'corpus'}, names;"
+        "assert all(hasattr(numpy_elmo, name) for name in names);"
+        "numpy_elmo.corpus.load_embeddings, numpy_elmo.analysis.spans.span_vectors;"
+        "assert not hasattr(numpy_elmo, 'neighbours')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=pytest.mark.slow if n in NEED_DEV else ()) for n in ("numpy_elmo", *MODULES)],

@@ -1,1 +1,21 @@
-"""What one does with a loaded model: spans, neighbours, plots, verification."""
+"""What one does with a loaded model: spans, neighbours, plots, verification.
+
+The modules are imported when they are first used: plots needs Matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+_SUBMODULES = ("neighbors", "plots", "spans", "verify")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _SUBMODULES:
+        return import_module(f"numpy_elmo.analysis.{name}")
+    raise AttributeError(f"module 'numpy_elmo.analysis' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(_SUBMODULES)
