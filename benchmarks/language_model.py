@@ -26,6 +26,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from numpy_elmo.files.hdf5 import open_arrays
 from numpy_elmo.language_model.softmax import InMemory, OnDisk, Softmax
 from numpy_elmo.layers.arrays import Array
 
@@ -70,7 +71,7 @@ def measure(n_words: int, width: int, repeats: int) -> dict[str, Any]:
             W: Array = file["softmax/W"][()]
             b: Array = file["softmax/b"][()]
         softmax = Softmax(InMemory(W), b)
-        on_disk = Softmax(OnDisk(lambda: h5py.File(path), W.shape, W.dtype, str(path)), b)
+        on_disk = Softmax(OnDisk(lambda: open_arrays(path, str(path)), W.shape, W.dtype), b)
         cases: list[tuple[str, int, Callable[[Array], object]]] = [
             ("top 10 after the last token", 1, lambda h: softmax.top(h, TOP)),
             ("top 10 at every position, forward", TOKENS + 1, lambda h: softmax.top(h, TOP)),

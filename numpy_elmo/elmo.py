@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.errors import InputError
-from numpy_elmo.files.find import find_model
+from numpy_elmo.files.find import ModelFiles, find_model
 from numpy_elmo.files.options import ModelOptions
 from numpy_elmo.files.weights import read_model
 from numpy_elmo.layers.arrays import Array
@@ -68,7 +68,7 @@ class CorpusReport:
 
 
 def load(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | ModelFiles,
     *,
     options: str | os.PathLike[str] | None = None,
     dtype: Literal["float32", "float64"] = "float32",
@@ -133,7 +133,7 @@ def load(
     n_threads = chosen_threads(threads)
     files = find_model(source, options)
     with files.open_weights() as file:
-        layers, bilm = read_model(file, files.options, dtype, files.name)
+        layers, bilm = read_model(file, files.options, dtype)
     return Elmo(files.options, layers, bilm, threads=n_threads, reproducible=reproducible)
 
 

@@ -18,7 +18,7 @@ from numpy_elmo.elmo import load
 from numpy_elmo.errors import ModelNotFoundError, OptionsError, WeightsError
 from numpy_elmo.files import published
 from numpy_elmo.files.download import Digest, digest
-from numpy_elmo.files.find import ZIP_ERRORS
+from numpy_elmo.files.places import ZIP_ERRORS
 from numpy_elmo.files.published import ArchiveMember, Measure, PublishedFile, PublishedModel, RecordedRun
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]

@@ -31,7 +31,7 @@ def add_parser(commands: SubParsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the model's description."""
     files = find_model(arguments.model, arguments.options_file)
-    load(arguments.model, options=arguments.options_file)
+    load(files)
     cnn, lstm = files.options.char_cnn, files.options.lstm
     n_parameters = 0
     for shape in expected_shapes(files.options).values():

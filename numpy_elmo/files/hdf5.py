@@ -1,18 +1,31 @@
-"""What a dataset of unknown origin may do: read nothing outside its file, and take memory in proportion to its size.
+"""Opening HDF5 files of unknown origin, and reading their arrays.
 
 HDF5 can keep a dataset in other files (external links, external storage, virtual datasets), and can make much out of
 little: sizes that are declared and never written, and compressed chunks that grow a thousandfold with every filter.
-No weight file needs any of that, so it is refused before anything is read.
+No weight file needs any of that, so it is refused before anything is read.  `hdf5_structure` checks the tables that
+come before the datasets.
 """
 
 from __future__ import annotations
 
+import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from math import prod
-from typing import cast
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import h5py
+import numpy as np
+import numpy.typing as npt
+
+from numpy_elmo.errors import ElmoError, WeightsError
+from numpy_elmo.files.hdf5_structure import UnreadLayoutError, check_structure
+from numpy_elmo.layers.arrays import Array, read_only
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 # Weights hardly compress, so a file's arrays are about as large as the file.
 MAX_EXPANSION = 16
@@ -32,42 +45,174 @@ PIPELINES = [
 # What h5py raises where a file is damaged.
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, SystemError)
 
+# h5py runs all of HDF5 under one lock.  A child that was forked while another thread held it would wait for ever.
+# The lock is private: without it, a program must not fork while another thread reads a file.
+with suppress(ImportError):
+    from h5py._objects import phil
 
-def dataset_problem(file: h5py.Group, name: str) -> str | None:
-    """Say why a dataset cannot be read from this file, if it cannot.
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=phil.acquire, after_in_parent=phil.release, after_in_child=phil.release)
 
-    Parameters
-    ----------
-    file : h5py.Group
-        The open file.
-    name : str
-        The dataset's path.
 
-    Returns
-    -------
-    str or None
-        What was found in its place, or None if it is a dataset that may be read.
-    """
+def open_checked(source: Path | BinaryIO) -> h5py.File:
+    """Open an HDF5 file for reading after checking its tables: the only way in this package.  Raises OSError."""
+    if isinstance(source, Path):
+        if not source.is_file():  # the other end of a pipe may never write
+            raise OSError(f"{source} is no regular file")
+        with source.open("rb") as file:
+            _check_tables(file)
+    else:
+        _check_tables(source)
+    return h5py.File(source, "r")
+
+
+def _check_tables(file: BinaryIO) -> None:
+    if file.read(len(SIGNATURE)) != SIGNATURE:
+        raise OSError("it is not an HDF5 file")
+    check_structure(file)
+    file.seek(0)
+
+
+@contextmanager
+def open_arrays(source: Path | BinaryIO, name: str) -> Iterator[ArrayFile]:
+    """Open a weight file, or say what it is instead (`WeightsError`).  Messages call it `name`."""
+    check_is_hdf5(source, name)
     try:
-        return _link_problem(file, name) or _item_problem(file[name])
+        with open_checked(source) as file:
+            yield ArrayFile(file, name)
+    except ElmoError:
+        raise
+    except UnreadLayoutError as error:
+        raise WeightsError(f"{name}: {error}; copy its datasets to a new file with h5py's default settings") from error
+    except (OSError, RuntimeError, KeyError) as error:
+        what = "is cut off before its end" if "truncated" in str(error) else f"is a damaged HDF5 file ({error})"
+        raise WeightsError(f"{name} {what}; fetch it again") from error
+
+
+def check_is_hdf5(source: Path | BinaryIO, name: str) -> None:
+    """Raise `WeightsError` if the beginning of a file is not that of HDF5, saying what it is."""
+    try:
+        if isinstance(source, Path):
+            if not source.is_file():
+                raise WeightsError(f"{name} is no regular file; give the model's weight file")
+            with source.open("rb") as file:
+                head = file.read(512)
+        else:
+            head = source.read(512)
+            source.seek(0)
+    except OSError as error:
+        raise WeightsError(f"{name} cannot be read: {error.strerror}; give the model's weight file") from error
+    if head.startswith(SIGNATURE):
+        return
+    if head.startswith(LFS_POINTER):
+        raise WeightsError(f"{name} is a git-lfs pointer, not the weights: run 'git lfs pull' where it came from")
+    if not head:
+        raise WeightsError(f"{name} is empty; fetch the weight file again")
+    if head.lstrip().startswith(b"{"):
+        raise WeightsError(f"{name} is JSON, not HDF5: were the options file and the weight file swapped?")
+    if is_web_page(head):
+        raise WeightsError(f"{name} is a web page, not HDF5: its download failed; fetch the weight file again")
+    raise WeightsError(f"{name} is not an HDF5 file; give the model's weight file (*.hdf5)")
+
+
+def is_web_page(head: bytes) -> bool:
+    """Say whether a file begins as HTML or XML does."""
+    return head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml"))
+
+
+class ArrayFile:
+    """An open HDF5 file of arrays that knows the name that messages call it by."""
+
+    def __init__(self, file: h5py.File, name: str) -> None:
+        self.name = name
+        self._file = file
+
+    def __contains__(self, path: str) -> bool:
+        """Say whether there is a dataset or group, without following links to elsewhere."""
+        return _link_problem(self._file, path) is None
+
+    def problem(self, path: str) -> str | None:
+        """Say what was found in place of a dataset that may be read, if it is not one."""
+        return dataset_problem(self._file, path)
+
+    def size_problem(self, shapes: Iterable[tuple[int, ...]]) -> str | None:
+        """Say that arrays of float32 are too large for the file, if they are."""
+        return size_problem(self._file, shapes)
+
+    def shape(self, path: str) -> tuple[int, ...]:
+        """Return the shape of a dataset."""
+        return tuple(map(int, self._file[path].shape))
+
+    def dtype(self, path: str) -> np.dtype[Any]:
+        """Return the type of a dataset's values as stored."""
+        return cast("np.dtype[Any]", self._file[path].dtype)
+
+    def read(self, path: str, dtype: npt.DTypeLike) -> Array:
+        """Return a dataset as a read-only array, or raise `WeightsError` if it is damaged or not finite."""
+        stored = self._file[path]
+        values = np.empty(stored.shape, dtype)
+        self._fill(stored, values, np.s_[...])
+        return read_only(values)
+
+    def rows(self, path: str, n_rows: int, dtype: npt.DTypeLike) -> Iterator[Array]:
+        """Yield a dataset in order, at most `n_rows` rows at a time; raises as `read` does."""
+        stored = self._file[path]
+        for start in range(0, stored.shape[0], n_rows):
+            values = np.empty((min(n_rows, stored.shape[0] - start), *stored.shape[1:]), dtype)
+            self._fill(stored, values, np.s_[start : start + n_rows])
+            yield values
+
+    def _fill(self, stored: h5py.Dataset, values: Array, selection: Any) -> None:
+        path = stored.name[1:]
+        try:
+            with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
+                stored.read_direct(values, selection)
+        except HDF5_ERRORS as error:
+            raise WeightsError(f"{self.name}: {path} cannot be read ({error}); fetch the file again") from error
+        check_finite(values, path, self.name)
+
+    def stored_bytes(self) -> Iterator[bytes | memoryview]:
+        """Yield name, type, shape and values of every dataset of numbers that can be read, in bounded memory."""
+        found: list[str] = []
+
+        def visit(path: str, item: object) -> None:
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and not _item_problem(item):
+                found.append(path)
+
+        self._file.visititems(visit)
+        if problem := self.size_problem(self.shape(path) for path in found):
+            raise WeightsError(f"{self.name}: {problem}; fetch the file again")
+        for path in found:
+            stored = self._file[path]
+            yield f"{path} {stored.dtype.str} {stored.shape}".encode("utf-8", "surrogatepass")
+            n_rows = max(1, (1 << 24) // max(1, stored.dtype.itemsize * prod(stored.shape[1:])))
+            for start in range(0, stored.shape[0] if stored.shape else 1, n_rows):
+                yield np.ascontiguousarray(stored[start : start + n_rows] if stored.shape else stored[()]).data
+
+
+def check_finite(values: Array, path: str, name: str) -> None:
+    """Raise `WeightsError` if an array has values that are not finite."""
+    # The sum of squares of finite values is finite, unless it overflows, and is faster than looking at each of them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.vdot(values, values)
+    if not np.isfinite(squares) and not np.isfinite(values).all():
+        n_bad = values.size - np.count_nonzero(np.isfinite(values))
+        raise WeightsError(
+            f"{name}: {path} holds {n_bad} values that are not finite (NaN or infinite); "
+            "the file is damaged or its training diverged: fetch it again"
+        )
+
+
+def dataset_problem(file: h5py.Group, path: str) -> str | None:
+    """Say what was found in place of a dataset that may be read, if it is not one."""
+    try:
+        return _link_problem(file, path) or _item_problem(file[path])
     except HDF5_ERRORS as error:
         return f"a damaged one ({error})"
 
 
 def size_problem(file: h5py.Group, shapes: Iterable[tuple[int, ...]]) -> str | None:
-    """Say that arrays are too large for the file that they are said to be in, if they are.
-
-    Parameters
-    ----------
-    file : h5py.Group
-        The open file, or a group of it.
-    shapes : iterable of tuple of int
-        Shapes of all arrays that are to be read, in float32.
-
-    Returns
-    -------
-    str or None
-    """
+    """Say that arrays of float32 are too large for the file that they are said to be in, if they are."""
     n_bytes = 4 * sum(map(prod, shapes))
     size = file.file.id.get_filesize()
     if n_bytes <= max(FREE_BYTES, MAX_EXPANSION * size):
@@ -116,9 +261,7 @@ def _chunk_problem(item: h5py.Dataset) -> str | None:
 
 def _inflates_beyond(dataset: h5py.Dataset, n_bytes: int) -> bool:
     """Say whether a chunk unpacks to more than it should: HDF5 would take memory for all of it."""
-    chunks: list[h5py.h5d.StoreInfo] = []
-    dataset.id.chunk_iter(chunks.append)
-    for chunk in chunks:
+    for chunk in _chunks(dataset):
         if chunk.size > dataset.file.id.get_filesize():
             return True
         _, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
@@ -129,3 +272,11 @@ def _inflates_beyond(dataset: h5py.Dataset, n_bytes: int) -> bool:
         except zlib.error:
             continue  # damaged, or stored as it is; HDF5 says which when it reads
     return False
+
+
+def _chunks(dataset: h5py.Dataset) -> list[h5py.h5d.StoreInfo]:
+    if not hasattr(dataset.id, "chunk_iter"):  # before HDF5 1.12.3; slower, since it begins anew for each chunk
+        return [dataset.id.get_chunk_info(k) for k in range(dataset.id.get_num_chunks())]
+    chunks: list[h5py.h5d.StoreInfo] = []
+    dataset.id.chunk_iter(chunks.append)
+    return chunks

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple
 
 from numpy_elmo.errors import OptionsError
 
@@ -87,68 +87,68 @@ class ModelOptions:
     lstm: LstmOptions
 
 
-class _Reader:
-    """Typed look-ups in nested JSON objects; what does not fit is noted down instead of raised."""
+class _Field(NamedTuple):
+    """One key of the file: what fits, in words too, and its value where it is missing or null, if that is allowed."""
 
-    def __init__(self) -> None:
-        self.problems: list[str] = []
+    fits: Callable[[Any], bool]
+    expected: str
+    default: Any = ...
+    replacement: Any = None  # goes on in place of a value that does not fit, so that other problems are found too
 
-    def section(self, raw: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+
+def _integer(low: int, high: int = MAX_SIZE, default: Any = ...) -> _Field:
+    expected = f"an integer of at least {low} and at most {high}"
+    return _Field(lambda value: type(value) is int and low <= value <= high, expected, default, low)
+
+
+def _are_filters(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and 0 < len(value) <= MAX_FILTERS
+        and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
+        and all(type(n) is int and 0 < n <= MAX_SIZE for pair in value for n in pair)
+    )
+
+
+_OBJECT = _Field(lambda value: isinstance(value, Mapping), "an object", replacement={})
+_CLIP = _Field(
+    lambda value: type(value) in (int, float) and 0 < value <= MAX_SIZE,
+    f"a positive number of at most {MAX_SIZE}, null or no such key",
+    default=None,
+)
+_FILTERS = f"a list of [width, count] with positive integers of at most {MAX_SIZE}, at most {MAX_FILTERS} of them"
+_CHAR_CNN = {
+    "filters": _Field(_are_filters, _FILTERS, replacement=[(1, 1)]),
+    "embedding": _OBJECT,
+    "n_characters": _Field(lambda value: type(value) is int and value in (261, 262), "261 or 262", default=262),
+    "n_highway": _integer(0, MAX_LAYERS, default=0),
+    "max_characters_per_token": _integer(3, MAX_CHARACTERS),
+    "activation": _Field(lambda value: value in ("relu", "tanh"), '"relu" or "tanh"', default="relu"),
+}
+_EMBEDDING = {"dim": _integer(1)}
+_LSTM = {
+    "dim": _integer(1),
+    "projection_dim": _integer(1),
+    "n_layers": _integer(1, MAX_LAYERS),
+    "cell_clip": _CLIP,
+    "proj_clip": _CLIP,
+    "use_skip_connections": _Field(lambda value: isinstance(value, bool), "true or false", replacement=False),
+}
+
+
+def _checked(raw: Mapping[str, Any], fields: Mapping[str, _Field], where: str, problems: list[str]) -> dict[str, Any]:
+    """Return the values of the fields, and note down those that do not fit.  Other keys are ignored."""
+    values = {}
+    for key, field in fields.items():
         value = raw.get(key)
-        if isinstance(value, Mapping):
-            return value
-        self.problems.append(f'{where}"{key}" {_found(raw, key)}, expected an object')
-        return {}
-
-    def integer(
-        self,
-        raw: Mapping[str, Any],
-        key: str,
-        where: str,
-        *,
-        at_least: int,
-        at_most: int = MAX_SIZE,
-        default: int | None = None,
-    ) -> int:
-        value = raw.get(key, default)
-        if value is None and default is not None:  # an explicit null means "not set", as in bilm-tf
-            value = default
-        if isinstance(value, int) and not isinstance(value, bool) and at_least <= value <= at_most:
-            return value
-        self.problems.append(
-            f'{where}"{key}" {_found(raw, key)}, expected an integer of at least {at_least} and at most {at_most}'
-        )
-        return at_least
-
-    def clip(self, raw: Mapping[str, Any], key: str, where: str) -> float | None:
-        value = raw.get(key)
-        if value is None:
-            return None
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_SIZE:
-            return float(value)
-        self.problems.append(
-            f'{where}"{key}" {_found(raw, key)}, expected a positive number of at most {MAX_SIZE}, null or no such key'
-        )
-        return None
-
-    def boolean(self, raw: Mapping[str, Any], key: str, where: str) -> bool:
-        value = raw.get(key)
-        if isinstance(value, bool):
-            return value
-        self.problems.append(f'{where}"{key}" {_found(raw, key)}, expected true or false')
-        return False
-
-    def filters(self, raw: Mapping[str, Any], where: str) -> tuple[tuple[int, int], ...]:
-        value = raw.get("filters")
-        if isinstance(value, list) and 0 < len(value) <= MAX_FILTERS:
-            pairs = [tuple(pair) for pair in value if isinstance(pair, list) and len(pair) == 2]
-            if len(pairs) == len(value) and all(type(n) is int and 0 < n <= MAX_SIZE for pair in pairs for n in pair):
-                return cast("tuple[tuple[int, int], ...]", tuple(pairs))
-        self.problems.append(
-            f'{where}"filters" {_found(raw, "filters")}, expected a list of [width, count] with positive integers '
-            f"of at most {MAX_SIZE}, at most {MAX_FILTERS} of them"
-        )
-        return ((1, 1),)
+        if value is None and field.default is not ...:  # an explicit null means "not set", as in bilm-tf
+            values[key] = field.default
+        elif field.fits(value):
+            values[key] = value
+        else:
+            problems.append(f'{where}"{key}" {_found(raw, key)}, expected {field.expected}')
+            values[key] = field.replacement
+    return values
 
 
 def _found(raw: Mapping[str, Any], key: str) -> str:
@@ -162,159 +162,68 @@ def _found(raw: Mapping[str, Any], key: str) -> str:
 
 
 def parse_options(raw: object, name: str = "options") -> ModelOptions:
-    """Check the content of an options file.
+    """Check the content of an options file; raise one `OptionsError` with all its problems."""
+    sections, problems = _sections(raw, ("lstm", "char_cnn"), name)
+    cnn = _checked(sections["char_cnn"], _CHAR_CNN, "char_cnn: ", problems)
+    embedding = {"dim": 1}
+    if cnn["embedding"] is sections["char_cnn"].get("embedding"):
+        embedding = _checked(cnn["embedding"], _EMBEDDING, "char_cnn: embedding: ", problems)
+    char_cnn = CharCnnOptions(
+        filters=tuple((width, count) for width, count in cnn["filters"]),
+        n_highway=cnn["n_highway"],
+        embedding_dim=embedding["dim"],
+        max_characters_per_token=cnn["max_characters_per_token"],
+        activation=cnn["activation"],
+    )
+    if char_cnn.max_characters_per_token < char_cnn.widest_filter:
+        problems.append(
+            f'char_cnn: "max_characters_per_token" is {char_cnn.max_characters_per_token}, '
+            f"fewer than the widest filter's {char_cnn.widest_filter}"
+        )
+    return ModelOptions(char_cnn, _lstm_options(sections["lstm"], name, problems))
 
-    Keys that inference does not use (training settings, for example) are ignored.
 
-    Parameters
-    ----------
-    raw : object
-        The decoded JSON.
-    name : str
-        How messages call the file.
+def parse_lstm_options(raw: object, name: str = "options") -> LstmOptions:
+    """Check ``"lstm"``, the only part that a model of token ids needs; raises as `parse_options` does."""
+    sections, problems = _sections(raw, ("lstm",), name)
+    return _lstm_options(sections["lstm"], name, problems)
 
-    Returns
-    -------
-    ModelOptions
 
-    Raises
-    ------
-    OptionsError
-        With every problem in one message.
-    """
+def _sections(raw: object, names: tuple[str, ...], name: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the parts of an options file, and an empty list for their problems."""
     if not isinstance(raw, Mapping):
-        raise OptionsError(f'{name}: expected a JSON object with "lstm" and "char_cnn", found {type(raw).__name__}')
-    reader = _Reader()
-    if "char_cnn" not in raw and "lstm" in raw:
+        expected = " and ".join(f'"{section}"' for section in names)
+        raise OptionsError(f"{name}: expected a JSON object with {expected}, found {type(raw).__name__}")
+    if "char_cnn" in names and "char_cnn" not in raw and "lstm" in raw:
         raise OptionsError(
             f'{name}: there is no "char_cnn", so this model reads word ids instead of characters; '
             "load it with numpy_elmo.interfaces.bilm.BidirectionalLanguageModel(..., use_character_inputs=False)"
         )
-    cnn = reader.section(raw, "char_cnn", "")
-    lstm = reader.section(raw, "lstm", "")
-    if reader.problems:
-        raise _error(name, reader.problems)
-
-    where = "char_cnn: "
-    filters = reader.filters(cnn, where)
-    embedding = reader.section(cnn, "embedding", where)
-    is_there = isinstance(cnn.get("embedding"), Mapping)
-    embedding_dim = reader.integer(embedding, "dim", where + "embedding: ", at_least=1) if is_there else 1
-    # 261 is what training writes and 262 what inference with bilm-tf asks for; both name the same 261 stored rows.
-    n_characters = cnn.get("n_characters", 262)
-    if n_characters not in (261, 262):
-        reader.problems.append(f'{where}"n_characters" {_found(cnn, "n_characters")}, expected 261 or 262')
-    activation = cnn.get("activation", "relu")
-    if activation not in ("relu", "tanh"):
-        reader.problems.append(f'{where}"activation" {_found(cnn, "activation")}, expected "relu" or "tanh"')
-    char_cnn = CharCnnOptions(
-        filters=filters,
-        n_highway=reader.integer(cnn, "n_highway", where, at_least=0, at_most=MAX_LAYERS, default=0),
-        embedding_dim=embedding_dim,
-        max_characters_per_token=reader.integer(
-            cnn, "max_characters_per_token", where, at_least=3, at_most=MAX_CHARACTERS
-        ),
-        activation=cast("Activation", activation),
-    )
-    if char_cnn.max_characters_per_token < char_cnn.widest_filter:
-        reader.problems.append(
-            f'{where}"max_characters_per_token" is {char_cnn.max_characters_per_token}, '
-            f"fewer than the widest filter's {char_cnn.widest_filter}"
-        )
-
-    lstm_options = _lstm_options(reader, lstm)
-    if reader.problems:
-        raise _error(name, reader.problems)
-    return ModelOptions(char_cnn=char_cnn, lstm=lstm_options)
+    problems: list[str] = []
+    sections = _checked(raw, dict.fromkeys(names, _OBJECT), "", problems)
+    _raise_if_any(problems, name)
+    return sections, problems
 
 
-def _lstm_options(reader: _Reader, lstm: Mapping[str, Any]) -> LstmOptions:
-    where = "lstm: "
-    options = LstmOptions(
-        dim=reader.integer(lstm, "dim", where, at_least=1),
-        projection_dim=reader.integer(lstm, "projection_dim", where, at_least=1),
-        n_layers=reader.integer(lstm, "n_layers", where, at_least=1, at_most=MAX_LAYERS),
-        cell_clip=reader.clip(lstm, "cell_clip", where),
-        proj_clip=reader.clip(lstm, "proj_clip", where),
-        use_skip_connections=reader.boolean(lstm, "use_skip_connections", where),
-    )
-    if not reader.problems and options.projection_dim > options.dim:
-        reader.problems.append(f'{where}"projection_dim" is {options.projection_dim}, more than "dim", {options.dim}')
-    return options
-
-
-def parse_lstm_options(raw: object, name: str = "options") -> LstmOptions:
-    """Check the part of an options file that a model of token ids needs: ``"lstm"``.
-
-    Everything else, a ``"char_cnn"`` too, is ignored: such a model looks its tokens' vectors up in a table.
-
-    Parameters
-    ----------
-    raw : object
-        The decoded JSON.
-    name : str
-        How messages call the file.
-
-    Returns
-    -------
-    LstmOptions
-
-    Raises
-    ------
-    OptionsError
-        With every problem in one message.
-    """
-    if not isinstance(raw, Mapping):
-        raise OptionsError(f'{name}: expected a JSON object with "lstm", found {type(raw).__name__}')
-    reader = _Reader()
-    lstm = reader.section(raw, "lstm", "")
-    options = _lstm_options(reader, lstm) if not reader.problems else None
-    if options is None or reader.problems:
-        raise _error(name, reader.problems)
+def _lstm_options(raw: Mapping[str, Any], name: str, problems: list[str]) -> LstmOptions:
+    """Return the LSTM's options, or raise all problems that were noted down, here and before."""
+    found: list[str] = []
+    values = _checked(raw, _LSTM, "lstm: ", found)
+    clips = {key: None if values[key] is None else float(values[key]) for key in ("cell_clip", "proj_clip")}
+    options = LstmOptions(**(values | clips))
+    if not found and options.projection_dim > options.dim:
+        found.append(f'lstm: "projection_dim" is {options.projection_dim}, more than "dim", {options.dim}')
+    _raise_if_any(problems + found, name)
     return options
 
 
 def decode_options(data: bytes, name: str) -> ModelOptions:
-    """Decode and check the bytes of an options file.
-
-    Parameters
-    ----------
-    data : bytes
-        The whole file.
-    name : str
-        How messages call the file.
-
-    Returns
-    -------
-    ModelOptions
-
-    Raises
-    ------
-    OptionsError
-        If the bytes are not a JSON object that describes a model.
-    """
+    """Decode and check the bytes of an options file; raises as `parse_options` does."""
     return parse_options(_decode_json(data, name), name)
 
 
 def decode_lstm_options(data: bytes, name: str) -> LstmOptions:
-    """Decode the bytes of an options file and check the part that a model of token ids needs.
-
-    Parameters
-    ----------
-    data : bytes
-        The whole file.
-    name : str
-        How messages call the file.
-
-    Returns
-    -------
-    LstmOptions
-
-    Raises
-    ------
-    OptionsError
-        If the bytes are not a JSON object that describes LSTM layers.
-    """
+    """Decode and check the bytes of an options file of a model of token ids."""
     return parse_lstm_options(_decode_json(data, name), name)
 
 
@@ -328,7 +237,7 @@ def _decode_json(data: bytes, name: str) -> object:
     except RecursionError as error:
         raise OptionsError(f"{name} is nested too deeply for an options file") from error
     except _DuplicateKeyError as error:
-        raise OptionsError(f"{name}: the key {error} stands there twice; remove the wrong one") from error
+        raise OptionsError(f"{name}: the key {error} is there twice; remove the wrong one") from error
     return raw
 
 
@@ -345,6 +254,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _error(name: str, problems: list[str]) -> OptionsError:
-    lines = "".join(f"\n  {problem}" for problem in problems)
-    return OptionsError(f"{name} does not describe an ELMo model:{lines}")
+def _raise_if_any(problems: list[str], name: str) -> None:
+    if problems:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise OptionsError(f"{name} does not describe an ELMo model:{lines}")

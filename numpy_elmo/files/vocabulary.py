@@ -6,11 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 
-from numpy_elmo.errors import InputError, ModelNotFoundError
-from numpy_elmo.files.find import exists, to_path
+from numpy_elmo.errors import InputError
+from numpy_elmo.files.places import VOCABULARY, read_file, to_path
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
 
 UNKNOWN = "<UNK>"
+
+MAX_WORDS = 1 << 22  # five times the published vocabulary; each takes about 100 bytes here
 
 # bilm-tf passes over this line, a mark that some vocabularies of the same origin end with.
 _END_MARK = "!!!MAXTERMID"
@@ -61,13 +63,7 @@ class Vocabulary:
         return self._rows.get(word)
 
     def check_marks(self, name: str) -> None:
-        """Check that the sentence boundaries and the unknown word are there, which every published vocabulary has.
-
-        Raises
-        ------
-        InputError
-            Naming those that are missing.
-        """
+        """Raise `InputError` if the sentence boundaries or the unknown word are missing."""
         missing = [mark for mark in (SENTENCE_START, SENTENCE_END, UNKNOWN) if mark not in self]
         if missing:
             raise InputError(
@@ -82,7 +78,7 @@ def read_vocabulary(path: str | os.PathLike[str]) -> Vocabulary:
     Parameters
     ----------
     path : str or path
-        A text file in UTF-8, one word a line.
+        A text file in UTF-8, one word per line.
 
     Returns
     -------
@@ -95,26 +91,19 @@ def read_vocabulary(path: str | os.PathLike[str]) -> Vocabulary:
     InputError
         If it cannot be read, is not UTF-8, holds a word twice, or lacks ``<S>``, ``</S>`` or ``<UNK>``.
     """
-    file = to_path(path, "the vocabulary must be a path")
-    if not exists(file):
-        raise ModelNotFoundError(f"{path}: there is no such vocabulary file")
-    if not file.is_file():  # the other end of a pipe may never write, and a device may never end
-        raise InputError(f"{path} is no regular file; give the vocabulary file")
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; give the vocabulary file") from error
-    return decode_vocabulary(data, str(path))
+    return decode_vocabulary(read_file(to_path(path, "the vocabulary must be a path"), VOCABULARY), str(path))
 
 
 def decode_vocabulary(data: bytes, name: str) -> Vocabulary:
     """Read a vocabulary from the bytes of its file; see `read_vocabulary`."""
+    if data.count(b"\n") > MAX_WORDS:
+        raise InputError(f"{name} has more than {MAX_WORDS:,} lines; give the vocabulary of a softmax")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{name}, line {line}: not UTF-8 ({error.reason}); give the vocabulary as text") from error
-    # Lines end at line feeds alone: str.splitlines would also cut at separators that stand inside words of the web.
+    # Lines end at line feeds alone: str.splitlines would also cut at separators inside the words of web pages.
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
     vocabulary = Vocabulary((line for line in lines if line != _END_MARK), name)
     vocabulary.check_marks(name)

@@ -16,12 +16,11 @@ The peers also shift character ids by one, to have a row of zeros in front of ``
 
 from __future__ import annotations
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.errors import WeightsError
-from numpy_elmo.files.hdf5 import HDF5_ERRORS, dataset_problem, size_problem
+from numpy_elmo.files.hdf5 import ArrayFile
 from numpy_elmo.files.options import CharCnnOptions, LstmOptions, ModelOptions
 from numpy_elmo.layers.activations import relu
 from numpy_elmo.layers.arrays import Array, read_only
@@ -38,20 +37,8 @@ DIRECTIONS = ("RNN_0", "RNN_1")  # forward, backward
 TOKEN_TABLE = "embedding"  # instead of char_embed and CNN*, where tokens are looked up
 
 
-def expected_shapes(options: ModelOptions, file: h5py.Group | None = None) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all datasets that a model with these options has.
-
-    Parameters
-    ----------
-    options : ModelOptions
-        The model's sizes.
-    file : h5py.Group, optional
-        The open file.  A model of one LSTM layer may store it under either of two names; the file tells which.
-
-    Returns
-    -------
-    dict of str to tuple of int
-    """
+def expected_shapes(options: ModelOptions, file: ArrayFile | None = None) -> dict[str, tuple[int, ...]]:
+    """Return names and shapes of all datasets of a model; the file tells which of two names a single layer has."""
     return _encoder_shapes(options) | _bilm_shapes(options.lstm, file)
 
 
@@ -72,7 +59,7 @@ def _encoder_shapes(options: ModelOptions) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _bilm_shapes(lstm: LstmOptions, file: h5py.Group | None) -> dict[str, tuple[int, ...]]:
+def _bilm_shapes(lstm: LstmOptions, file: ArrayFile | None) -> dict[str, tuple[int, ...]]:
     P, D = lstm.projection_dim, lstm.dim
     shapes: dict[str, tuple[int, ...]] = {}
     for direction in DIRECTIONS:
@@ -85,7 +72,7 @@ def _bilm_shapes(lstm: LstmOptions, file: h5py.Group | None) -> dict[str, tuple[
     return shapes
 
 
-def _cell(direction: str, layer: int, lstm: LstmOptions, file: h5py.Group | None) -> str:
+def _cell(direction: str, layer: int, lstm: LstmOptions, file: ArrayFile | None) -> str:
     # TensorFlow wraps the cells of several layers in a MultiRNNCell and leaves a single one bare.
     bare = f"{direction}/RNN/LSTMCell"
     if lstm.n_layers == 1 and file is not None and bare in file:
@@ -93,26 +80,8 @@ def _cell(direction: str, layer: int, lstm: LstmOptions, file: h5py.Group | None
     return f"{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
 
 
-def read_model(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, name: str) -> tuple[TokenLayers, Bilm]:
-    """Read a model's weights.
-
-    Datasets that the options do not ask for are ignored: some files also hold the softmax.
-
-    Parameters
-    ----------
-    file : h5py.File
-        The open weight file.
-    options : ModelOptions
-        What it should hold.
-    dtype : {"float32", "float64"}
-        Precision to compute in.
-    name : str
-        How messages call the file.
-
-    Returns
-    -------
-    TokenLayers, Bilm
-        The two parts of the model, all arrays read-only.
+def read_model(file: ArrayFile, options: ModelOptions, dtype: npt.DTypeLike) -> tuple[TokenLayers, Bilm]:
+    """Read both parts of a model, all arrays read-only; datasets that the options do not ask for are ignored.
 
     Raises
     ------
@@ -122,76 +91,32 @@ def read_model(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, nam
     shapes = expected_shapes(options, file)
     problems = [*_misfits(file, shapes), *_more_highways(file, options.char_cnn), *_more_layers(file, options.lstm)]
     if problems:
-        raise _misfit(name, problems, _remedy(file, nothing_fits=len(problems) >= len(shapes)))
-    return _read_encoder(file, options, dtype, name), _read_bilm(file, options.lstm, dtype, name)
+        raise _misfit(file.name, problems, _remedy(file, nothing_fits=len(problems) >= len(shapes)))
+    return _read_encoder(file, options, dtype), _read_bilm(file, options.lstm, dtype)
 
 
-def read_bilm(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike, name: str) -> Bilm:
-    """Read the LSTM layers of a model, whatever its token part is.
-
-    Parameters
-    ----------
-    file : h5py.File
-        The open weight file.
-    options : LstmOptions
-        The layers that it should hold.
-    dtype : {"float32", "float64"}
-        Precision to compute in.
-    name : str
-        How messages call the file.
-
-    Returns
-    -------
-    Bilm
-        All arrays read-only.
-
-    Raises
-    ------
-    WeightsError
-        As for `read_model`.
-    """
+def read_bilm(file: ArrayFile, options: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
+    """Read the LSTM layers of a model, whatever its token part is; raises as `read_model` does."""
     if problems := [*_misfits(file, _bilm_shapes(options, file)), *_more_layers(file, options)]:
-        raise _misfit(name, problems, "Give the options file that was published with these weights.")
-    return _read_bilm(file, options, dtype, name)
+        raise _misfit(file.name, problems, "Give the options file that was published with these weights.")
+    return _read_bilm(file, options, dtype)
 
 
-def read_token_table(file: h5py.File, options: LstmOptions, dtype: npt.DTypeLike, name: str) -> Array:
-    """Read the token vectors of a model that reads token ids: the dataset ``embedding``, (V, P).
-
-    Parameters
-    ----------
-    file : h5py.File
-        The open file.
-    options : LstmOptions
-        The layers that the vectors are for.
-    dtype : {"float32", "float64"}
-        Precision to compute in.
-    name : str
-        How messages call the file.
-
-    Returns
-    -------
-    ndarray, shape (V, P)
-        Read-only, one row per token of the vocabulary.
-
-    Raises
-    ------
-    WeightsError
-        If there is no such dataset, its vectors have another length, or values are not finite.
-    """
-    n_tokens = 1 if dataset_problem(file, TOKEN_TABLE) else max([1, *file[TOKEN_TABLE].shape[:1]])
+def read_token_table(file: ArrayFile, options: LstmOptions, dtype: npt.DTypeLike) -> Array:
+    """Read the token vectors of a model that reads token ids: the dataset ``embedding``, (V, P)."""
+    n_tokens = 1 if file.problem(TOKEN_TABLE) else max([1, *file.shape(TOKEN_TABLE)[:1]])
     if problems := _misfits(file, {TOKEN_TABLE: (n_tokens, options.projection_dim)}):
         remedy = "Give the file that dump_token_embeddings wrote for this model, or the weights of a token-input model."
-        raise _misfit(name, problems, remedy)
-    return _read(file, TOKEN_TABLE, dtype, name)
+        raise _misfit(file.name, problems, remedy)
+    return file.read(TOKEN_TABLE, dtype)
 
 
-def _read_encoder(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, name: str) -> TokenLayers:
+def _read_encoder(file: ArrayFile, options: ModelOptions, dtype: npt.DTypeLike) -> TokenLayers:
     cnn = options.char_cnn
     projected = cnn.n_filters != options.lstm.projection_dim
 
     def read(dataset: str) -> Array:
-        return _read(file, dataset, dtype, name)
+        return file.read(dataset, dtype)
 
     return TokenLayers(
         char_cnn=CharCNN(
@@ -215,18 +140,18 @@ def _read_encoder(file: h5py.File, options: ModelOptions, dtype: npt.DTypeLike, 
     )
 
 
-def _read_bilm(file: h5py.File, lstm: LstmOptions, dtype: npt.DTypeLike, name: str) -> Bilm:
+def _read_bilm(file: ArrayFile, lstm: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
     P, D = lstm.projection_dim, lstm.dim
 
     def read_layer(cell: str) -> LstmLayer:
-        W, B = _read(file, f"{cell}/W_0", dtype, name), _read(file, f"{cell}/B", dtype, name)
+        W, B = file.read(f"{cell}/W_0", dtype), file.read(f"{cell}/B", dtype)
         bias = B.copy()
         bias[2 * D : 3 * D] += FORGET_BIAS
         return LstmLayer(
             W_x=W[:P],
             W_h=W[P:],
             b=read_only(bias),
-            W_p=_read(file, f"{cell}/W_P_0", dtype, name) if P != D else None,
+            W_p=file.read(f"{cell}/W_P_0", dtype) if P != D else None,
             cell_clip=lstm.cell_clip,
             proj_clip=lstm.proj_clip,
         )
@@ -238,45 +163,25 @@ def _read_bilm(file: h5py.File, lstm: LstmOptions, dtype: npt.DTypeLike, name: s
     return Bilm(Stack(forward, lstm.use_skip_connections), Stack(backward, lstm.use_skip_connections))
 
 
-def _read(file: h5py.File, dataset: str, dtype: npt.DTypeLike, name: str) -> Array:
-    stored = file[dataset]
-    values = np.empty(stored.shape, dtype)
-    try:
-        with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
-            stored.read_direct(values)
-    except HDF5_ERRORS as error:
-        raise WeightsError(f"{name}: {dataset} cannot be read ({error}); fetch the file again") from error
-    # The sum of squares of finite values is finite, unless it overflows, and is faster than looking at each of them.
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.vdot(values, values)
-    if not np.isfinite(squares) and not np.isfinite(values).all():
-        n_bad = values.size - np.count_nonzero(np.isfinite(values))
-        raise WeightsError(
-            f"{name}: {dataset} holds {n_bad} values that are not finite (NaN or infinite); "
-            "the file is damaged or its training diverged: fetch it again"
-        )
-    return read_only(values)
-
-
-def _misfits(file: h5py.File, shapes: dict[str, tuple[int, ...]]) -> list[str]:
+def _misfits(file: ArrayFile, shapes: dict[str, tuple[int, ...]]) -> list[str]:
     problems = []
     for dataset, shape in shapes.items():
-        if problem := dataset_problem(file, dataset):
+        if problem := file.problem(dataset):
             problems.append(f"{dataset}: expected {shape}, found {problem}")
-        elif (item := file[dataset]).shape != shape:
-            problems.append(f"{dataset}: expected {shape}, found {item.shape}")
-        elif item.dtype.kind != "f":
-            problems.append(f"{dataset}: expected floating-point values, found {item.dtype}")
-    too_large = None if problems else size_problem(file, shapes.values())
+        elif (found := file.shape(dataset)) != shape:
+            problems.append(f"{dataset}: expected {shape}, found {found}")
+        elif (stored := file.dtype(dataset)).kind != "f":
+            problems.append(f"{dataset}: expected floating-point values, found {stored}")
+    too_large = None if problems else file.size_problem(shapes.values())
     return [too_large] if too_large else problems
 
 
-def _more_highways(file: h5py.File, cnn: CharCnnOptions) -> list[str]:
+def _more_highways(file: ArrayFile, cnn: CharCnnOptions) -> list[str]:
     n_more = sum(f"CNN_high_{k}" in file for k in range(cnn.n_highway, cnn.n_highway + 9))
     return [f"CNN_high_{cnn.n_highway}: expected no such group, found {n_more} more highways"] if n_more else []
 
 
-def _more_layers(file: h5py.File, lstm: LstmOptions) -> list[str]:
+def _more_layers(file: ArrayFile, lstm: LstmOptions) -> list[str]:
     cell = f"{DIRECTIONS[0]}/RNN/MultiRNNCell/Cell{lstm.n_layers}"
     return [f"{cell}: expected {lstm.n_layers} LSTM layers, found more"] if cell in file else []
 
@@ -286,7 +191,7 @@ def _misfit(name: str, problems: list[str], remedy: str) -> WeightsError:
     return WeightsError(f"{name} does not fit its options:{lines}\n{remedy}")
 
 
-def _remedy(file: h5py.File, *, nothing_fits: bool) -> str:
+def _remedy(file: ArrayFile, *, nothing_fits: bool) -> str:
     if nothing_fits:
         if "sentence_to_index" in file or "0" in file:
             return "This file holds vectors that ELMo made, not a model; give the model's weight file."

@@ -49,7 +49,7 @@ import numpy.typing as npt
 from numpy_elmo.corpus.text import read_sentences
 from numpy_elmo.elmo import load
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
-from numpy_elmo.files.find import open_hdf5
+from numpy_elmo.files.hdf5 import open_arrays
 from numpy_elmo.files.options import decode_lstm_options
 from numpy_elmo.files.vocabulary import UNKNOWN
 from numpy_elmo.files.weights import TOKEN_TABLE, read_bilm, read_token_table
@@ -471,11 +471,11 @@ class BidirectionalLanguageModel:
             self._n_ids, self._max_characters = N_CHARACTERS, elmo.encoder.max_characters
         else:
             lstm = decode_lstm_options(_read_bytes(options_file, "options"), str(options_file))
-            with open_hdf5(Path(weight_file)) as file:
-                bilm = read_bilm(file, lstm, "float32", str(weight_file)).prepared(chosen_threads(None), None)
+            with open_arrays(Path(weight_file), str(weight_file)) as file:
+                bilm = read_bilm(file, lstm, "float32").prepared(chosen_threads(None), None)
             table_file = weight_file if embedding_weight_file is None else embedding_weight_file
-            with open_hdf5(Path(table_file)) as file:
-                table = read_token_table(file, lstm, "float32", str(table_file))
+            with open_arrays(Path(table_file), str(table_file)) as file:
+                table = read_token_table(file, lstm, "float32")
             self._encode, self._n_ids = table.__getitem__, len(table)
         self._bilm = CarriedBilm(bilm)
 

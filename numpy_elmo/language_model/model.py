@@ -141,9 +141,9 @@ class LanguageModel:
             twice.
         """
         files = find_model(model, options)
-        found = find_softmax(model, files, softmax)
-        words, words_name = find_vocabulary(model, vocab, softmax)
-        elmo = load(model, options=options, dtype=dtype)
+        found = find_softmax(files, softmax)
+        words, words_name = find_vocabulary(files, vocab, softmax)
+        elmo = load(files, dtype=dtype)
         weights = read_softmax(
             found,
             width=elmo.vector_size // 2,

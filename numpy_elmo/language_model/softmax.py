@@ -14,12 +14,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.errors import WeightsError
-from numpy_elmo.files.hdf5 import HDF5_ERRORS
+from numpy_elmo.files.hdf5 import ArrayFile
 from numpy_elmo.layers.arrays import Array, read_only
 
 Float64s = npt.NDArray[np.float64]
@@ -82,33 +81,17 @@ class OnDisk:
         Words and width, (V, P).
     dtype : numpy.dtype
         Precision to compute in.
-    name : str
-        How messages call the file.
     """
 
-    open_file: Callable[[], AbstractContextManager[h5py.File]]
+    open_file: Callable[[], AbstractContextManager[ArrayFile]]
     shape: tuple[int, int]
     dtype: np.dtype[np.floating]
-    name: str
 
     def blocks(self, n_rows: int) -> Iterator[Array]:
         """Yield all rows in order, at most `n_rows` at a time, read when they are asked for."""
         n_rows = max(1, min(n_rows, DISK_VALUES // self.shape[1]))
         with self.open_file() as file:
-            dataset = file["softmax/W"]
-            for start in range(0, self.shape[0], n_rows):
-                try:
-                    block = dataset[start : start + n_rows]
-                except HDF5_ERRORS as error:
-                    raise WeightsError(
-                        f"{self.name}: softmax/W cannot be read ({error}); fetch the file again"
-                    ) from error
-                if not np.isfinite(block).all():
-                    raise WeightsError(
-                        f"{self.name}: softmax/W holds values that are not finite (NaN or infinite); "
-                        "the file is damaged or its training diverged: fetch it again"
-                    )
-                yield block.astype(self.dtype, copy=False)
+            yield from file.rows("softmax/W", n_rows, self.dtype)
 
 
 class Softmax:

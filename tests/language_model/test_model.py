@@ -593,7 +593,7 @@ def test_damaged_softmaxes(folder: Path, name: str, value: Array | None, message
 def test_values_that_are_not_finite(folder: Path, name: str, value: float) -> None:
     with h5py.File(folder / "softmax_weights.hdf5", "r+") as file:
         file[name][4] = value
-    with pytest.raises(WeightsError, match=f"{name} holds values that are not finite"):
+    with pytest.raises(WeightsError, match=rf"{name} holds \d+ values that are not finite"):
         LanguageModel.load(folder)
     if name == "softmax/W":
         disk = LanguageModel.load(folder, in_memory=False)
@@ -607,7 +607,7 @@ def test_where_softmax_and_vocabulary_are_found(made: LanguageModel, folder: Pat
     # Inside the weight file.
     apart = tmp_path / "softmax_apart.hdf5"
     shutil.move(folder / "softmax_weights.hdf5", apart)
-    with pytest.raises(ModelNotFoundError, match=r"no softmax was found.*numpy-elmo download NAME --softmax"):
+    with pytest.raises(ModelNotFoundError, match=r"no softmax was found.*numpy_elmo\.download\(NAME, softmax=True\)"):
         LanguageModel.load(folder)
     with h5py.File(folder / "weights.hdf5", "r+") as file, h5py.File(apart) as source:
         for name in ("softmax/W", "softmax/b"):
@@ -646,7 +646,7 @@ def test_several_softmaxes_and_a_zip_with_one(made: LanguageModel, folder: Path,
     with zipfile.ZipFile(tmp_path / "without.zip", "w") as archive:
         for name in ("weights.hdf5", "options.json"):
             archive.write(folder / name, name)
-    with pytest.raises(ModelNotFoundError, match="holds no softmax"):
+    with pytest.raises(ModelNotFoundError, match="no softmax was found"):
         LanguageModel.load(tmp_path / "without.zip")
     with pytest.raises(ModelNotFoundError, match="no vocabulary"):
         LanguageModel.load(tmp_path / "without.zip", softmax=shutil.copy(FOLDER / "softmax_weights.hdf5", tmp_path))
