@@ -238,7 +238,7 @@ def _path_of(path: Path, file: PublishedFile) -> Path | None:
 
 
 def _recognise(path: Path) -> PublishedModel | None:
-    rows = list(published.published().values())
+    rows = list(published.table().values())
     weights = [(row, file) for row in rows for file in row.files if file.role in ("weights", "archive")]
     names = [file.file_name for _, file in weights]
     for row, file in weights:

@@ -39,7 +39,7 @@ def add_parser(commands: SubParsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fetch the model, or list what there is."""
     if arguments.list:
-        for model in published.published().values():
+        for model in published.table().values():
             print(_row(model))
         return 0
     path = download(

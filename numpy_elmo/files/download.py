@@ -7,19 +7,18 @@ import hashlib
 import json
 import os
 import time
-import uuid
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote, urlsplit
 
-import h5py
-
-from numpy_elmo.errors import DownloadError, InputError, MissingExtraError
+from numpy_elmo.errors import DownloadError, InputError, MissingExtraError, ModelNotFoundError, OutputError
 from numpy_elmo.files import published
+from numpy_elmo.files.hdf5 import is_web_page, open_checked
+from numpy_elmo.files.places import OPTIONS, read_file
 from numpy_elmo.files.published import PublishedFile, PublishedModel
+from numpy_elmo.files.writing import new_file
 
 MIRROR_VARIABLE = "NUMPY_ELMO_MIRROR"
 
@@ -27,6 +26,12 @@ MIRROR_VARIABLE = "NUMPY_ELMO_MIRROR"
 TIMEOUT = (10.0, 60.0)
 
 CHUNK_BYTES = 1 << 20
+
+# Of a file whose size is not on record; the largest published one, a softmax, has 1.6 GB.
+MAX_BYTES = 8 << 30
+
+# After the first minute, a download must have been this fast.
+SLOW_SECONDS, MIN_BYTES_PER_SECOND = 60.0, 1 << 10
 
 # A process that is killed cannot clean up.  What it was writing is removed by a later download, late enough that no
 # download still running loses its file.
@@ -85,34 +90,20 @@ def download(
     mirror = _check_mirror(mirror or os.environ.get(MIRROR_VARIABLE))
     files = model.wanted(softmax=softmax)
     if softmax and not any(file.role == "softmax" for file in files):
-        known = ", ".join(row.name for row in published.published().values() if len(row.wanted(softmax=True)) > 2)
+        known = ", ".join(row.name for row in published.table().values() if len(row.wanted(softmax=True)) > 2)
         raise InputError(f"no softmax of {name!r} is on record; there is one of: {known}")
     folder = published.cache_folder() / model.name if dest is None else Path(dest).expanduser()
     missing = [file for file in files if fault(folder / file.file_name, file) is not None]
     if missing:
         fetcher = _Fetcher(*_import_extra(model, missing, folder), progress=progress)
-        with _folder(folder):
+        with _folder(folder, missing):
             for file in missing:
                 fetcher.fetch(_addresses(model, file, mirror), file, folder / file.file_name)
     return published.location(model, folder)
 
 
 def instructions(model: PublishedModel, files: tuple[PublishedFile, ...], folder: Path) -> str:
-    """Return the addresses of some files of a model and where to put them, a file a paragraph.
-
-    Parameters
-    ----------
-    model : PublishedModel
-        The model.
-    files : tuple of PublishedFile
-        Its files.
-    folder : Path
-        Where they belong.
-
-    Returns
-    -------
-    str
-    """
+    """Return the addresses of some files of a model and where to put them, one file per paragraph."""
     lines = [f"{model.name}: fetch each file from one of its addresses and put it where the arrow points"]
     for file in files:
         lines += [f"  {address}" for address in file.addresses]
@@ -120,17 +111,8 @@ def instructions(model: PublishedModel, files: tuple[PublishedFile, ...], folder
     return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class Digest:
-    """Size and checksums of a file.
-
-    Attributes
-    ----------
-    size : int
-        Bytes.
-    sha256, md5 : str
-        Hexadecimal digests.
-    """
+class Digest(NamedTuple):
+    """Size in bytes and checksums, in hexadecimal digits, of a file."""
 
     size: int
     sha256: str
@@ -138,17 +120,7 @@ class Digest:
 
 
 def digest(file: BinaryIO) -> Digest:
-    """Read a file to its end and return its size and checksums.
-
-    Parameters
-    ----------
-    file : binary file
-        The file, open for reading.
-
-    Returns
-    -------
-    Digest
-    """
+    """Read a file to its end and return its size and checksums."""
     sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
     while chunk := file.read(CHUNK_BYTES):
         size += len(chunk)
@@ -158,25 +130,7 @@ def digest(file: BinaryIO) -> Digest:
 
 
 def fault(path: Path, file: PublishedFile) -> str | None:
-    """Say what is wrong with a file on disk.
-
-    Parameters
-    ----------
-    path : Path
-        Where the file is.
-    file : PublishedFile
-        What it should be.
-
-    Returns
-    -------
-    str or None
-        None if it is right, as far as that is known.
-
-    Raises
-    ------
-    DownloadError
-        If it is there and cannot be read.
-    """
+    """Say what is wrong with a file on disk, as far as that is known; `DownloadError` if it cannot be read."""
     if not path.is_file():
         return "it is missing"
     try:
@@ -199,9 +153,8 @@ def fault(path: Path, file: PublishedFile) -> str | None:
 def _content_fault(path: Path, file: PublishedFile) -> str | None:
     """Open a file that no checksum is known of, so that the error page of a server does not pass for it."""
     with path.open("rb") as opened:
-        head = opened.read(512).lstrip().lower()
-    # No file of a model begins like this: a vocabulary, with "<S>".
-    page = head.startswith((b"<!doctype", b"<html", b"<?xml"))
+        head = opened.read(512)
+    page = is_web_page(head)
     what = "a web page" if page else "something else"
     if file.role in ("weights", "softmax"):
         return None if _opens_as_hdf5(path) else f"it is {what}, not a whole HDF5 file"
@@ -213,9 +166,9 @@ def _content_fault(path: Path, file: PublishedFile) -> str | None:
 
 
 def _opens_as_hdf5(path: Path) -> bool:
-    # HDF5 compares the length in its header with the file's, which a signature alone would not.
+    # The length in the header is compared with the file's, which a signature alone would not.
     try:
-        with h5py.File(path, "r") as file:
+        with open_checked(path) as file:
             return len(file) > 0
     except (OSError, RuntimeError, KeyError):
         return False
@@ -223,7 +176,7 @@ def _opens_as_hdf5(path: Path) -> bool:
 
 def _is_options(path: Path) -> bool:
     try:
-        raw = json.loads(path.read_text(encoding="utf-8-sig"))
+        raw = json.loads(read_file(path, OPTIONS).decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return False
     return isinstance(raw, dict) and "lstm" in raw
@@ -233,66 +186,12 @@ class _RefusedError(Exception):
     """What an address gave is not the file."""
 
 
-class _Sink:
-    """What pooch writes a file to, and the progress bar that it reports to.
-
-    pooch counts in chunks and finds no fault with a body that is too short or too long; counting happens here.
-    """
-
-    def __init__(self, file: BinaryIO, name: str, limit: int | None, bar: Any) -> None:
-        self._file = file
-        self._name = name
-        self._limit = limit
-        self._bar = bar
-        self._total = 0
-        self._written = 0
-
-    @property
-    def total(self) -> int:
-        """Bytes that the server announced, 0 if it did not."""
-        return self._total
-
-    @total.setter
-    def total(self, total: int) -> None:
-        self._total = self._bar.total = total
-        self._check_limit(total)
-
-    def write(self, chunk: bytes) -> int:
-        self._written += len(chunk)
-        self._check_limit(self._written)
-        try:
-            self._file.write(chunk)
-        except OSError as error:
-            raise DownloadError(f"{self._name} cannot be written: {error.strerror or error}") from error
-        self._bar.update(len(chunk))
-        return len(chunk)
-
-    def flush(self) -> None:
-        """Nothing: the file is flushed once, at its end."""
-
-    def update(self, n: int) -> None:
-        """Nothing: `write` has counted."""
-
-    def reset(self) -> None:
-        """Nothing, as above."""
-
-    def close(self) -> None:
-        """Nothing: whoever opened file and bar closes them."""
-
-    def check_complete(self) -> None:
-        if self._total and self._written != self._total:
-            raise _RefusedError(f"the body ended after {self._written} of {self._total} bytes")
-
-    def _check_limit(self, size: int) -> None:
-        if self._limit is not None and size > self._limit:
-            raise _RefusedError(f"it has {size} bytes or more instead of {self._limit}")
-
-
 class _Fetcher:
     """Fetches one file after another."""
 
-    def __init__(self, pooch: Any, tqdm: Any, *, progress: bool) -> None:
-        self._pooch = pooch
+    def __init__(self, requests: Any, broken: Any, tqdm: Any, *, progress: bool) -> None:
+        self._requests = requests
+        self._broken = broken  # what urllib3 raises while a body comes; the errors of requests are OSErrors
         self._tqdm = tqdm
         self._progress = progress
 
@@ -300,82 +199,88 @@ class _Fetcher:
         """Try the addresses in turn until one gives the right file, and put it in its place."""
         tried = []
         for address in addresses:
-            problem = self._attempt(address, file, path)
-            if problem is None:
+            try:
+                with new_file(path, overwrite=True) as part:
+                    self._transfer(address, file, part)
+                    if problem := fault(part, file):
+                        raise _RefusedError(problem)  # noqa: TRY301 -- one way out for all that is wrong
+            except OutputError as error:
+                raise DownloadError(str(error)) from error
+            except (DownloadError, ModelNotFoundError):
+                raise  # the disk's fault: no other address would help
+            except (_RefusedError, self._broken, OSError, ValueError) as error:
+                tried.append(f"  {address}\n    {_describe(error)}\n")
+            else:
                 return
-            tried.append(f"  {address}\n    {problem}\n")
         raise DownloadError(
             f"{path.name} could not be fetched from any of its addresses:\n{''.join(tried)}"
-            f"Try again later, name a mirror (--mirror or {MIRROR_VARIABLE}), or fetch it by other means and put it at "
-            f"{path}{_facts(file)}"
+            f"Try again later, name a mirror (mirror=... or {MIRROR_VARIABLE}), or fetch it by other means and put it "
+            f"at {path}{_facts(file)}"
         )
-
-    def _attempt(self, address: str, file: PublishedFile, path: Path) -> str | None:
-        """Put the file in its place, or say what is wrong with what the address gave."""
-        part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-        with _removed(part):
-            try:
-                self._transfer(address, file, part)
-            except DownloadError:
-                raise  # the disk's fault: no other address would help
-            except _RefusedError as error:
-                return str(error)
-            except (OSError, ValueError) as error:
-                # pooch lets the errors of requests through, which are one or the other.
-                return _describe(error)
-            problem = fault(part, file)
-            if problem is None:
-                try:
-                    part.replace(path)
-                except OSError as error:
-                    raise DownloadError(f"{path} cannot be written: {error.strerror or error}") from error
-            return problem
 
     def _transfer(self, address: str, file: PublishedFile, part: Path) -> None:
-        bar = self._tqdm(
-            total=file.size, desc=file.file_name, unit="B", unit_scale=True, leave=True, disable=not self._progress
-        )
-        with bar, _open_new(part) as opened:
-            sink = _Sink(opened, str(part), file.size, bar)
-            # A server that compresses on the way would make the announced length another one than the file's.
-            fetch = self._pooch.HTTPDownloader(
-                progressbar=sink, chunk_size=CHUNK_BYTES, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"}
+        """Write what an address gives, within the file's size and a reasonable time."""
+        limit = MAX_BYTES if file.size is None else file.size
+        # A compressed body would be longer to unpack than to receive; most servers heed this.
+        wish = {"Accept-Encoding": "identity"}
+        start, written = time.monotonic(), 0
+        with self._requests.get(address, stream=True, timeout=TIMEOUT, headers=wish) as response:
+            response.raise_for_status()
+            if address.startswith("https:") and not response.url.startswith("https:"):
+                raise _RefusedError(f"the server redirects to {response.url}, which is not encrypted")
+            announced = int(response.headers.get("Content-Length") or 0)
+            if announced > limit:
+                raise _RefusedError(f"it has {announced} bytes or more instead of {_limit_text(file)}")
+            bar = self._tqdm(
+                total=announced or file.size, desc=file.file_name, unit="B", unit_scale=True, disable=not self._progress
             )
-            fetch(address, sink, None)
-            sink.check_complete()
-            try:
-                opened.flush()
-                os.fsync(opened.fileno())
-            except OSError as error:
-                raise DownloadError(f"{part} cannot be written: {error.strerror or error}") from error
+            with bar, _writing(part) as output:
+                # read1 returns what has come so far: a server that sends a byte per second cannot hold up the checks.
+                while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+                    written += len(chunk)
+                    seconds = time.monotonic() - start
+                    if written > limit:
+                        raise _RefusedError(f"it has {written} bytes or more instead of {_limit_text(file)}")
+                    if seconds > SLOW_SECONDS and written < MIN_BYTES_PER_SECOND * seconds:
+                        raise _RefusedError(f"it came too slowly: {written} bytes in {seconds:.0f} seconds")
+                    output(chunk)
+                    bar.update(len(chunk))
 
 
 @contextlib.contextmanager
-def _removed(path: Path) -> Iterator[None]:
-    """Remove a file at the end, whatever happens."""
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+def _writing(path: Path) -> Iterator[Callable[[bytes], object]]:
+    """Give a function that appends to a new file; what fails there is the disk's fault (`DownloadError`)."""
+    with contextlib.ExitStack() as stack:
+
+        def attempt(call: Callable[[], Any]) -> Any:
+            try:
+                return call()
+            except OSError as error:
+                raise DownloadError(f"{path} cannot be written: {error.strerror or error}") from error
+
+        file = stack.enter_context(attempt(lambda: _open_new(path)))
+        yield lambda chunk: attempt(lambda: file.write(chunk))
+        attempt(file.flush)
+        attempt(lambda: os.fsync(file.fileno()))
 
 
 def _open_new(path: Path) -> BinaryIO:
-    try:
-        return path.open("xb")
-    except OSError as error:
-        raise DownloadError(f"{path} cannot be written: {error.strerror or error}") from error
+    return path.open("xb")
+
+
+def _limit_text(file: PublishedFile) -> str:
+    return f"{MAX_BYTES}, the limit for files of unknown size" if file.size is None else str(file.size)
 
 
 @contextlib.contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    """Make a folder for a download, clear it of what killed ones left, and take it away again if nothing came."""
+def _folder(folder: Path, files: list[PublishedFile]) -> Iterator[None]:
+    """Make a folder, delete stale partial files in it, and remove it if nothing was downloaded."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DownloadError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
-    for part in folder.glob(".*.part"):
+    for part in (path for file in files for path in folder.glob(f"{file.file_name}.*.part")):
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > STALE_SECONDS:
                 part.unlink()
@@ -402,16 +307,17 @@ def _check_mirror(mirror: str | None) -> str | None:
     return mirror.rstrip("/")
 
 
-def _import_extra(model: PublishedModel, files: list[PublishedFile], folder: Path) -> tuple[Any, Any]:
+def _import_extra(model: PublishedModel, files: list[PublishedFile], folder: Path) -> tuple[Any, Any, Any]:
     try:
-        import pooch  # noqa: PLC0415 - an optional dependency
+        import requests  # noqa: PLC0415 - an optional dependency
         from tqdm import tqdm  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError(
             'downloading needs the extra "download": pip install "numpy_elmo[download]"\n'
             f"Or without it, {instructions(model, tuple(files), folder)}"
         ) from error
-    return pooch, tqdm
+    return requests, HTTPError, tqdm
 
 
 def _facts(file: PublishedFile) -> str:
@@ -426,6 +332,8 @@ def _facts(file: PublishedFile) -> str:
 
 
 def _describe(error: Exception) -> str:
+    if isinstance(error, _RefusedError):
+        return str(error)
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {response.reason}"

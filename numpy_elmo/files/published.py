@@ -10,12 +10,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from numpy_elmo.errors import ModelNotFoundError
 
@@ -31,17 +31,7 @@ _FILE_SUFFIXES = (".hdf5", ".h5", ".json", ".zip", ".txt", ".gz", ".tgz")
 
 @dataclass(frozen=True)
 class ArchiveMember:
-    """What is known of one file inside an archive.
-
-    Attributes
-    ----------
-    file_name : str
-        Its name in the archive.
-    size : int or None
-        Bytes, where known.
-    sha256 : str or None
-        Hexadecimal digest, where known.
-    """
+    """What is known of one file inside an archive: its name there, bytes and hexadecimal digest."""
 
     file_name: str
     size: int | None
@@ -50,33 +40,14 @@ class ArchiveMember:
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file of a published model.
-
-    Attributes
-    ----------
-    role : {"options", "weights", "softmax", "vocabulary", "archive"}
-        What it is.  An archive holds the options and the weights.
-    file_name : str
-        Its name as published, which is also its name in the user's cache.
-    addresses : tuple of str
-        Where it is published, in the order in which to try.
-    size : int or None
-        Bytes, where known.
-    sha256, md5 : str or None
-        Hexadecimal digests, where known.
-    checksum_source : str or None
-        Where size and digest are recorded.
-    members : tuple of ArchiveMember
-        What is known of the files in an archive.
-    """
+    """One file of a published model, under its published name.  An archive holds the options and the weights."""
 
     role: Role
     file_name: str
-    addresses: tuple[str, ...]
+    addresses: tuple[str, ...]  # in the order in which to try
     size: int | None = None
     sha256: str | None = None
     md5: str | None = None
-    checksum_source: str | None = None
     members: tuple[ArchiveMember, ...] = ()
 
     @property
@@ -89,31 +60,13 @@ class PublishedFile:
 class Measure:
     """Numbers that someone printed, and how they follow from the vectors of a recorded run.
 
-    Attributes
-    ----------
-    name : str
-        What is measured.
-    kind : {"components", "cosine distances", "sums", "drift", "pca ratios"}
-        How.  `numpy_elmo.analysis.verify` says what each one computes.
-    layer : int or "mean"
-        The layer of vectors, 0 for the token layer, or the mean of all layers.
-    expected : tuple of float
-        The numbers as printed.
-    tolerance : float
-        Largest difference that passes.
-    relative_tolerance : float
-        Added to it as a part of the expected number.
-    tokens : tuple of (int, int, int)
-        The tokens measured, as (call, sentence, token).
-    components : tuple of int
-        The components measured, of kind "components".
-    calls : tuple of int
-        The calls measured, of kind "pca ratios".
+    `numpy_elmo.analysis.verify` says what each `kind` computes, from which `tokens` (call, sentence, token),
+    `components` or `calls`.  A number passes within ``tolerance + relative_tolerance * abs(expected)``.
     """
 
     name: str
     kind: str
-    layer: int | Literal["mean"]
+    layer: int | Literal["mean"]  # 0 is the token layer
     expected: tuple[float, ...]
     tolerance: float
     relative_tolerance: float = 0.0
@@ -124,59 +77,23 @@ class Measure:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run of a published model by someone else, of which numbers were printed.
-
-    Attributes
-    ----------
-    name : str
-        What the run shows.
-    source : str
-        Where the numbers were printed.
-    calls : tuple
-        The batches of tokenised sentences, in order, from a fresh state that is carried from call to call.
-    measures : tuple of Measure
-        The numbers.
-    """
+    """Calls of a published model by someone who printed numbers, from a fresh state that is carried between calls."""
 
     name: str
-    source: str
-    calls: tuple[tuple[tuple[str, ...], ...], ...]
+    calls: tuple[tuple[tuple[str, ...], ...], ...]  # call, sentence, token
     measures: tuple[Measure, ...]
 
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """One row of the table of published models.
-
-    Attributes
-    ----------
-    name : str
-        How `numpy_elmo.load` and the commands call it.
-    description : str
-        What it was trained on, and by whom.
-    language : str or None
-        Its language, where known.
-    licence : str or None
-        What its authors say of its use, where known.
-    dim, projection, n_highway : int or None
-        LSTM cells, outputs of one direction and highway layers, where known.
-    files : tuple of PublishedFile
-        All files, those that are not needed to load the model included.
-    source : str
-        Where the addresses are recorded.
-    runs : tuple of RecordedRun
-        Numbers on record.
-    """
+    """One row of the table: a model's name, its files and, where known, its language and sizes."""
 
     name: str
     description: str
-    language: str | None
-    licence: str | None
-    dim: int | None
-    projection: int | None
-    n_highway: int | None
-    files: tuple[PublishedFile, ...]
-    source: str
+    files: tuple[PublishedFile, ...]  # those that are not needed to load the model too
+    language: str | None = None
+    dim: int | None = None  # LSTM cells
+    projection: int | None = None  # outputs of one direction
     runs: tuple[RecordedRun, ...] = ()
 
     def wanted(self, *, softmax: bool = False) -> tuple[PublishedFile, ...]:
@@ -184,19 +101,11 @@ class PublishedModel:
         return tuple(file for file in self.files if softmax or file.needed)
 
 
+Row = TypeVar("Row", ArchiveMember, PublishedFile, Measure, RecordedRun, PublishedModel)
+
+
 def data_folder() -> Path:
-    """Return the folder of the data that comes with numpy_elmo.
-
-    Returns
-    -------
-    Path
-        ``data`` inside an installed package, ``weights`` of a source checkout.
-
-    Raises
-    ------
-    ModelNotFoundError
-        If neither is there.
-    """
+    """Return the data that comes with numpy_elmo: ``data`` when installed, ``weights`` in a source checkout."""
     package = Path(__file__).resolve().parents[1]
     folders = (package / "data", package.parent / "weights")
     for folder in folders:
@@ -209,13 +118,7 @@ def data_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder that downloaded models are kept in, whether it is there or not.
-
-    Returns
-    -------
-    Path
-        ``NUMPY_ELMO_CACHE`` from the environment, or ``numpy_elmo`` in the place that the system has for caches.
-    """
+    """Return the folder for downloaded models: ``NUMPY_ELMO_CACHE``, or ``numpy_elmo`` where the system has caches."""
     given = os.environ.get(CACHE_VARIABLE)
     if given:
         return Path(given).expanduser().absolute()
@@ -232,41 +135,22 @@ def cache_folder() -> Path:
 
 
 @cache
-def published() -> Mapping[str, PublishedModel]:
-    """Return the table of published models.
-
-    Returns
-    -------
-    mapping of str to PublishedModel
-        In the order of the table.  ``nlpl-<id>`` names an NLPL model whether it is in the table or not; see `lookup`.
-    """
+def table() -> Mapping[str, PublishedModel]:
+    """Return the published models by name; ``nlpl-<id>`` is a name whether it is in the table or not, see `lookup`."""
     raw = json.loads((data_folder() / "models.json").read_text(encoding="utf-8"))
-    return MappingProxyType({model["name"]: _parse_model(model, raw["runs"]) for model in raw["models"]})
+    return MappingProxyType(
+        {model["name"]: _parse_model(model, raw["runs"].get(model["name"], ())) for model in raw["models"]}
+    )
 
 
 def lookup(name: str) -> PublishedModel:
-    """Return the row of a published model.
-
-    Parameters
-    ----------
-    name : str
-        A name from the table, or ``nlpl-<id>`` for any other model of the NLPL repository.
-
-    Returns
-    -------
-    PublishedModel
-
-    Raises
-    ------
-    ModelNotFoundError
-        If there is no such name.  The message has the names that there are.
-    """
-    table = published()
-    if name in table:
-        return table[name]
+    """Return a row by its name, or ``nlpl-<id>``; `ModelNotFoundError` lists the names that there are."""
+    models = table()
+    if name in models:
+        return models[name]
     if match := _NLPL_NAME.fullmatch(name):
         return _nlpl_model(match[1])
-    names = [EMBEDDED, *table]
+    names = [EMBEDDED, *models]
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}?  " if close else ""
     raise ModelNotFoundError(
@@ -276,18 +160,7 @@ def lookup(name: str) -> PublishedModel:
 
 
 def is_name(text: str) -> bool:
-    """Say whether a text could be meant as a model's name, known or not.
-
-    Parameters
-    ----------
-    text : str
-        What a user gave for a model.
-
-    Returns
-    -------
-    bool
-        False if it looks like a path: it has a separator, or ends as a file does.
-    """
+    """Say whether a text could be a model's name: it has no separator and does not end as a file does."""
     return _NAME.fullmatch(text) is not None and not text.lower().endswith(_FILE_SUFFIXES)
 
 
@@ -300,23 +173,7 @@ def location(model: PublishedModel, folder: Path) -> Path:
 
 
 def find(name: str) -> Path:
-    """Return where a model's files are.
-
-    Parameters
-    ----------
-    name : str
-        ``"tiny"``, or the name of a published model that was downloaded before.
-
-    Returns
-    -------
-    Path
-        A folder, or a zip for a model that is published as one.
-
-    Raises
-    ------
-    ModelNotFoundError
-        If the name is unknown, or not all files of the model are there.
-    """
+    """Return the folder or zip of a model that is here, or say how to get it (`ModelNotFoundError`)."""
     if name == EMBEDDED:
         folder = data_folder() / EMBEDDED
         if not folder.is_dir():
@@ -344,65 +201,28 @@ def _problem(path: Path, size: int | None) -> str | None:
 
 def _nlpl_model(number: str) -> PublishedModel:
     address = f"vectors.nlpl.eu/repository/20/{number}.zip"
-    return PublishedModel(
-        name=f"nlpl-{number}",
-        description=f"Model {number} of the NLPL repository",
-        language=None,
-        licence=None,
-        dim=None,
-        projection=None,
-        n_highway=None,
-        files=(PublishedFile("archive", f"{number}.zip", (f"https://{address}", f"http://{address}")),),
-        source="http://vectors.nlpl.eu/repository/20.json",
+    file = PublishedFile("archive", f"{number}.zip", (f"https://{address}", f"http://{address}"))
+    return PublishedModel(f"nlpl-{number}", f"Model {number} of the NLPL repository", (file,))
+
+
+def _parse_model(raw: dict[str, Any], runs: Iterable[dict[str, Any]]) -> PublishedModel:
+    files = tuple(
+        _make(PublishedFile, file, members=tuple(_make(ArchiveMember, member) for member in file.get("members", ())))
+        for file in raw["files"]
     )
+    return _make(PublishedModel, raw | raw["sizes"], files=files, runs=tuple(map(_parse_run, runs)))
 
 
-def _parse_model(raw: Mapping[str, Any], runs: Mapping[str, Any]) -> PublishedModel:
-    return PublishedModel(
-        name=raw["name"],
-        description=raw["description"],
-        language=raw["language"],
-        licence=raw["licence"],
-        dim=raw["sizes"]["dim"],
-        projection=raw["sizes"]["projection"],
-        n_highway=raw["sizes"]["n_highway"],
-        files=tuple(_parse_file(file) for file in raw["files"]),
-        source=raw["source"],
-        runs=tuple(_parse_run(run) for run in runs.get(raw["name"], ())),
-    )
+def _parse_run(raw: dict[str, Any]) -> RecordedRun:
+    calls = tuple(tuple(tuple(sentence.split(" ")) for sentence in call) for call in raw["calls"])
+    return _make(RecordedRun, raw, calls=calls, measures=tuple(_make(Measure, measure) for measure in raw["measures"]))
 
 
-def _parse_file(raw: Mapping[str, Any]) -> PublishedFile:
-    return PublishedFile(
-        role=raw["role"],
-        file_name=raw["file_name"],
-        addresses=tuple(raw["addresses"]),
-        size=raw["size"],
-        sha256=raw["sha256"],
-        md5=raw["md5"],
-        checksum_source=raw["checksum_source"],
-        members=tuple(ArchiveMember(**member) for member in raw.get("members", ())),
-    )
+def _make(kind: type[Row], raw: Mapping[str, Any], **parsed: Any) -> Row:
+    """Return a row of the table; keys that are only there for the reader of the file are left out."""
+    values = {field.name: _frozen(raw[field.name]) for field in fields(kind) if field.name in raw}
+    return kind(**(values | parsed))
 
 
-def _parse_run(raw: Mapping[str, Any]) -> RecordedRun:
-    return RecordedRun(
-        name=raw["name"],
-        source=raw["source"],
-        calls=tuple(tuple(tuple(sentence.split(" ")) for sentence in call) for call in raw["calls"]),
-        measures=tuple(_parse_measure(measure) for measure in raw["measures"]),
-    )
-
-
-def _parse_measure(raw: Mapping[str, Any]) -> Measure:
-    return Measure(
-        name=raw["name"],
-        kind=raw["kind"],
-        layer=raw["layer"],
-        expected=tuple(raw["expected"]),
-        tolerance=raw["tolerance"],
-        relative_tolerance=raw.get("relative_tolerance", 0.0),
-        tokens=tuple((call, sentence, token) for call, sentence, token in raw.get("tokens", ())),
-        components=tuple(raw.get("components", ())),
-        calls=tuple(raw.get("calls", ())),
-    )
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -592,7 +592,7 @@ def _local(file: PathLike) -> Path:
     address = os.fspath(file)
     if "://" not in address:
         return Path(file)
-    for model in published.published().values():
+    for model in published.table().values():
         for file_ in model.files:
             if address in file_.addresses:
                 published.find(model.name)  # says how to get what is not there

@@ -49,7 +49,6 @@ def record(elmo: Elmo) -> RecordedRun:
     drift = [np.mean([np.mean(np.abs(x - y)) for x, y in zip(means[t], means[t + 1], strict=True)]) for t in (0, 1)]
     return RecordedRun(
         "made",
-        "here",
         CALLS,
         (
             Measure(
@@ -74,10 +73,8 @@ def row_of(folder: Path, runs: tuple[RecordedRun, ...] = ()) -> PublishedModel:
         name="made",
         description="made up",
         language=None,
-        licence=None,
         dim=None,
         projection=None,
-        n_highway=None,
         files=(
             PublishedFile("options", options.name, ("https://example.org/o",), size=options.stat().st_size),
             PublishedFile(
@@ -86,7 +83,6 @@ def row_of(folder: Path, runs: tuple[RecordedRun, ...] = ()) -> PublishedModel:
                 sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
             ),
         ),
-        source="here",
         runs=runs,
     )
 
@@ -99,7 +95,7 @@ def folder(cache: Path) -> Path:
 @pytest.fixture
 def publish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[PublishedModel], None]:
     def make(row: PublishedModel) -> None:
-        monkeypatch.setattr(published, "published", lambda: {"made": row})
+        monkeypatch.setattr(published, "table", lambda: {"made": row})
 
     make(row_of(folder, (record(load(folder)),)))
     return make
@@ -229,7 +225,7 @@ def test_a_name_that_two_models_use_for_their_files_tells_neither(
     folder: Path, publish: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = published.lookup("made")
-    monkeypatch.setattr(published, "published", lambda: {"made": row, "other": replace(row, name="other")})
+    monkeypatch.setattr(published, "table", lambda: {"made": row, "other": replace(row, name="other")})
     perturb(folder)
     assert verify(folder).published_as is None
     assert verify(folder, name="other").published_as == "other"
@@ -243,7 +239,7 @@ def test_the_weights_in_an_archive_are_checked(damaged: bool, tmp_path: Path, mo
     member = ArchiveMember("model.hdf5", len(weights), hashlib.sha256(weights).hexdigest())
     model = published.lookup("nlpl-77")
     model = replace(model, files=(replace(model.files[0], members=(member,)),))
-    monkeypatch.setattr(published, "published", lambda: {"nlpl-77": model})
+    monkeypatch.setattr(published, "table", lambda: {"nlpl-77": model})
     if damaged:
         perturb(folder)
     with zipfile.ZipFile(tmp_path / "77.zip", "w") as archive:

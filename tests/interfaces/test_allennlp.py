@@ -196,10 +196,10 @@ def test_cached_words_need_no_characters_and_words_outside_fall_back_to_them() -
 @pytest.fixture
 def downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a small model where a download puts the original one, whose table says other sizes."""
-    table = dict(published.published())
+    table = dict(published.table())
     original = table["original"]
     table["original"] = replace(original, files=tuple(replace(file, size=None) for file in original.files))
-    monkeypatch.setattr(published, "published", lambda: table)
+    monkeypatch.setattr(published, "table", lambda: table)
     monkeypatch.setenv(published.CACHE_VARIABLE, str(tmp_path))
     (tmp_path / "original").mkdir()
     for file, address in zip(files(), (allennlp.DEFAULT_OPTIONS_FILE, allennlp.DEFAULT_WEIGHT_FILE), strict=True):
