@@ -18,6 +18,7 @@ from numpy_elmo.elmo import load
 from numpy_elmo.errors import ModelNotFoundError, OptionsError, WeightsError
 from numpy_elmo.files import published
 from numpy_elmo.files.download import Digest, digest
+from numpy_elmo.files.find import find_model
 from numpy_elmo.files.places import ZIP_ERRORS
 from numpy_elmo.files.published import ArchiveMember, Measure, PublishedFile, PublishedModel, RecordedRun
 
@@ -116,7 +117,7 @@ def verify(model: str | os.PathLike[str], *, name: str | None = None) -> VerifyR
     notes: list[str] = []
     checks: list[Check] = []
     row = None if name is None else published.lookup(name)
-    if not path.exists():
+    if not path.exists() and not path.with_name(f"{path.name}.index").exists():
         if not (isinstance(model, str) and published.is_name(model)):
             raise ModelNotFoundError(f"{path}: there is no such file or folder; give a folder, a zip or a model's name")
         named = None if model == published.EMBEDDED else published.lookup(model)
@@ -135,12 +136,18 @@ def verify(model: str | os.PathLike[str], *, name: str | None = None) -> VerifyR
         notes += file_notes
     name_of_check = "layout fits the options, all values are finite"
     try:
-        elmo = load(path)
+        files = find_model(path)
+        elmo = load(files)
     except (OptionsError, WeightsError) as error:
         checks.append(Check(name_of_check, "yes", str(error), None, None, ok=False))
         notes.append("no vectors were computed, since the model cannot be loaded")
         return _report(model, row, checks, notes)
     checks.append(Check(name_of_check, "yes", "yes", None, None, ok=True))
+    if files.damaged is not None:
+        bad = ", ".join(files.damaged()) or "none"
+        checks.append(
+            Check("arrays with another checksum than written with them", "none", bad, None, None, bad == "none")
+        )
     if row is not None and row.runs:
         checks += check_runs(elmo, row.runs)
     elif row is not None:

@@ -57,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         ("characters", f"{cnn.max_characters_per_token} a token, vectors of {cnn.embedding_dim}"),
         ("filters", f"{cnn.n_filters}: {filters}; {cnn.activation}"),
         ("highways", str(cnn.n_highway)),
+        *([("assumed", files.assumed)] if files.assumed else []),
         ("checks", "the weights fit the options, and all values are finite"),
     ]
     for name, value in rows:

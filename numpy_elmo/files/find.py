@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PureWindowsPath
 
 from numpy_elmo.errors import InputError, ModelNotFoundError
 from numpy_elmo.files import published
-from numpy_elmo.files.hdf5 import ArrayFile, check_is_hdf5, open_arrays
-from numpy_elmo.files.options import ModelOptions, decode_options
+from numpy_elmo.files.arrays import Arrays
+from numpy_elmo.files.checkpoint import AGGREGATION, check_data, open_checkpoint
+from numpy_elmo.files.hdf5 import check_is_hdf5, open_arrays
+from numpy_elmo.files.options import ASSUMED, ModelOptions, decode_options, options_of_shapes
 from numpy_elmo.files.places import OPTIONS, Folder, Place, exists, pick, place_of, read_file, to_path
 
 Source = "str | os.PathLike[str] | ModelFiles"
@@ -32,12 +36,18 @@ class ModelFiles:
         Returns a context manager around the open weight file.
     place : Folder or Zip
         Where the model's other files are.
+    assumed : str
+        What no file says and the options have nevertheless.
+    damaged : callable, optional
+        Where the format has checksums: returns the names of the arrays that do not have theirs.
     """
 
     name: str
     options: ModelOptions
-    open_weights: Callable[[], AbstractContextManager[ArrayFile]]
+    open_weights: Callable[[], AbstractContextManager[Arrays]]
     place: Place
+    assumed: str = ""
+    damaged: Callable[[], list[str]] | None = None
 
     def digest(self) -> str:
         """Return 32 hexadecimal digits for the options and weights, whatever the files are called."""
@@ -77,31 +87,54 @@ def find_model(
     if isinstance(source, ModelFiles):
         return source
     path = to_path(source, "source must be a path or a model's name")
+    prefix = path.with_name(f"{path.name}.index") if path.name else path
+    if exists(path) and path.suffix == ".index" and path.is_file():
+        path, prefix = path.with_suffix(""), path
+    if not exists(path) and exists(prefix):
+        return _find_checkpoint(Folder(path.parent), path.name, options)
     if not exists(path):
         if not (isinstance(source, str) and published.is_name(source)):
             raise ModelNotFoundError(f"{path}: there is no such file or folder; give a folder, a zip or a model's name")
         path = published.find(source)
-    given = None
-    if options is not None:
-        given = decode_options(read_file(to_path(options, "options must be a path"), OPTIONS), str(options))
-
     place = place_of(path)
     if place is None:
         check_is_hdf5(path, str(path))
-        if given is None:
+        if options is None:
             raise InputError(f"{path} is a weight file; give its options file too (options=...), or the folder of both")
-        return ModelFiles(str(path), given, partial(open_arrays, path, str(path)), Folder(path.parent))
+        place = Folder(path.parent)
+        return ModelFiles(str(path), _options(place, options), partial(open_arrays, path, str(path)), place)
     weights = pick_weights(place)
-    if weights is None:
-        raise ModelNotFoundError(f"{path} holds no weight file (model.hdf5 or *.hdf5); give the place that does")
-    if given is None:
-        beside = pick_options(place)
-        if beside is None:
-            raise ModelNotFoundError(
-                f"{path} holds no options file (options.json or *options*.json); give it (options=...)"
-            )
-        given = decode_options(place.read(beside, OPTIONS), place.label(beside))
-    return ModelFiles(place.label(weights), given, partial(place.open_hdf5, weights), place)
+    if weights is not None:
+        return ModelFiles(place.label(weights), _options(place, options), partial(place.open_hdf5, weights), place)
+    if (prefix_in := pick_checkpoint(place)) is not None:
+        return _find_checkpoint(place, prefix_in, options)
+    if is_saved_model(place):
+        return _find_checkpoint(Folder(path / "variables"), "variables", options)
+    raise ModelNotFoundError(f"{path} holds no weight file (model.hdf5 or *.hdf5); {what_is_it(place)}")
+
+
+def _options(place: Place, given: str | os.PathLike[str] | None) -> ModelOptions:
+    """Read the options that were given, or those beside the weights."""
+    if given is not None:
+        return decode_options(read_file(to_path(given, "options must be a path"), OPTIONS), str(given))
+    beside = pick_options(place)
+    if beside is None:
+        raise ModelNotFoundError(
+            f"{place.path} holds no options file (options.json or *options*.json); give it (options=...)"
+        )
+    return decode_options(place.read(beside, OPTIONS), place.label(beside))
+
+
+def _find_checkpoint(place: Place, prefix: str, options: str | os.PathLike[str] | None) -> ModelFiles:
+    name, open_weights = place.label(prefix), partial(open_checkpoint, place, prefix)
+    assumed = ""
+    if options is None and pick_options(place) is None:
+        with open_weights() as arrays:
+            if AGGREGATION in arrays:  # google/elmo, which has no options file
+                found, assumed = options_of_shapes(arrays), ASSUMED
+    if not assumed:
+        found = _options(place, options)
+    return ModelFiles(name, found, open_weights, place, assumed, partial(check_data, place, prefix))
 
 
 def pick_weights(place: Place) -> str | None:
@@ -112,3 +145,41 @@ def pick_weights(place: Place) -> str | None:
 def pick_options(place: Place) -> str | None:
     """Return the name of the options file in a place."""
     return pick(place, "options.json", "*options*.json", "options file", remedy="give both files by path")
+
+
+def pick_checkpoint(place: Place) -> str | None:
+    """Return the prefix of a TensorFlow checkpoint in a place: the latest that a training names, or the only one."""
+    names = place.names()
+    if "checkpoint" in names:
+        text = place.read("checkpoint", OPTIONS).decode("utf-8", "replace")
+        latest = re.search(r'^model_checkpoint_path: "(.*)"', text, re.MULTILINE)
+        prefix = PureWindowsPath(latest[1]).name if latest else ""
+        if f"{prefix}.index" in names:  # it may have been written in another folder
+            return prefix
+    index = pick(place, "model.ckpt.index", "*.index", "checkpoint", remedy="give the right one by its prefix")
+    return None if index is None else index.removesuffix(".index")
+
+
+def is_saved_model(place: Place) -> bool:
+    """Say whether a folder is a TensorFlow SavedModel or TF-Hub module with its variables."""
+    graphs = {"saved_model.pb", "tfhub_module.pb"} & set(place.names())
+    return bool(graphs) and (place.path / "variables" / "variables.index").is_file()
+
+
+def what_is_it(place: Place) -> str:
+    """Say what a place holds that is no model, or what to give instead."""
+    names = set(place.names())
+    for needed, what in _OTHERS:
+        if needed <= names:
+            return f"it looks like {what}"
+    return "give the folder or zip that does"
+
+
+_OTHERS = (
+    ({"encoder.pkl", "token_embedder.pkl"}, "a model of ELMoForManyLangs, whose layout is another one and is not read"),
+    ({"config.json", "pytorch_model.bin"}, "a model of the transformers library (such as BERT), which is no ELMo"),
+    ({"config.json", "model.safetensors"}, "a model of the transformers library (such as BERT), which is no ELMo"),
+    ({"bert_config.json"}, "a BERT model, which is no ELMo"),
+    ({"saved_model.pb"}, "a TensorFlow module without its variables; fetch it again with the folder variables/"),
+    ({"tfhub_module.pb"}, "a TF-Hub module without its variables; fetch it again with the folder variables/"),
+)

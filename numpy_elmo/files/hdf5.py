@@ -18,18 +18,13 @@ from typing import Any, BinaryIO, cast
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from numpy_elmo.errors import ElmoError, WeightsError
+from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION, Arrays, Stored
 from numpy_elmo.files.hdf5_structure import UnreadLayoutError, check_structure
-from numpy_elmo.layers.arrays import Array, read_only
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-
-# Weights hardly compress, so a file's arrays are about as large as the file.
-MAX_EXPANSION = 16
-FREE_BYTES = 64 << 20
 
 DEFLATE, SHUFFLE, FLETCHER32, LZF = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, 32000
 CHECKSUM_BYTES = 4
@@ -120,12 +115,23 @@ def is_web_page(head: bytes) -> bool:
     return head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml"))
 
 
-class ArrayFile:
-    """An open HDF5 file of arrays that knows the name that messages call it by."""
+class ArrayFile(Arrays):
+    """An open HDF5 file."""
 
     def __init__(self, file: h5py.File, name: str) -> None:
-        self.name = name
+        super().__init__(name, file.id.get_filesize())
         self._file = file
+
+    def names(self) -> list[str]:
+        """Return the paths of all datasets of numbers that can be read."""
+        found: list[str] = []
+
+        def visit(path: str, item: object) -> None:
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and not _item_problem(item):
+                found.append(path)
+
+        self._file.visititems(visit)
+        return found
 
     def __contains__(self, path: str) -> bool:
         """Say whether there is a dataset or group, without following links to elsewhere."""
@@ -135,10 +141,6 @@ class ArrayFile:
         """Say what was found in place of a dataset that may be read, if it is not one."""
         return dataset_problem(self._file, path)
 
-    def size_problem(self, shapes: Iterable[tuple[int, ...]]) -> str | None:
-        """Say that arrays of float32 are too large for the file, if they are."""
-        return size_problem(self._file, shapes)
-
     def shape(self, path: str) -> tuple[int, ...]:
         """Return the shape of a dataset."""
         return tuple(map(int, self._file[path].shape))
@@ -147,60 +149,14 @@ class ArrayFile:
         """Return the type of a dataset's values as stored."""
         return cast("np.dtype[Any]", self._file[path].dtype)
 
-    def read(self, path: str, dtype: npt.DTypeLike) -> Array:
-        """Return a dataset as a read-only array, or raise `WeightsError` if it is damaged or not finite."""
+    def fill(self, path: str, values: Stored, start: int | None) -> None:
+        """Read a dataset, or its rows from `start` on, straight into place."""
         stored = self._file[path]
-        values = np.empty(stored.shape, dtype)
-        self._fill(stored, values, np.s_[...])
-        return read_only(values)
-
-    def rows(self, path: str, n_rows: int, dtype: npt.DTypeLike) -> Iterator[Array]:
-        """Yield a dataset in order, at most `n_rows` rows at a time; raises as `read` does."""
-        stored = self._file[path]
-        for start in range(0, stored.shape[0], n_rows):
-            values = np.empty((min(n_rows, stored.shape[0] - start), *stored.shape[1:]), dtype)
-            self._fill(stored, values, np.s_[start : start + n_rows])
-            yield values
-
-    def _fill(self, stored: h5py.Dataset, values: Array, selection: Any) -> None:
-        path = stored.name[1:]
         try:
-            with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
-                stored.read_direct(values, selection)
+            if values.size:
+                stored.read_direct(values, np.s_[...] if start is None else np.s_[start : start + len(values)])
         except HDF5_ERRORS as error:
             raise WeightsError(f"{self.name}: {path} cannot be read ({error}); fetch the file again") from error
-        check_finite(values, path, self.name)
-
-    def stored_bytes(self) -> Iterator[bytes | memoryview]:
-        """Yield name, type, shape and values of every dataset of numbers that can be read, in bounded memory."""
-        found: list[str] = []
-
-        def visit(path: str, item: object) -> None:
-            if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and not _item_problem(item):
-                found.append(path)
-
-        self._file.visititems(visit)
-        if problem := self.size_problem(self.shape(path) for path in found):
-            raise WeightsError(f"{self.name}: {problem}; fetch the file again")
-        for path in found:
-            stored = self._file[path]
-            yield f"{path} {stored.dtype.str} {stored.shape}".encode("utf-8", "surrogatepass")
-            n_rows = max(1, (1 << 24) // max(1, stored.dtype.itemsize * prod(stored.shape[1:])))
-            for start in range(0, stored.shape[0] if stored.shape else 1, n_rows):
-                yield np.ascontiguousarray(stored[start : start + n_rows] if stored.shape else stored[()]).data
-
-
-def check_finite(values: Array, path: str, name: str) -> None:
-    """Raise `WeightsError` if an array has values that are not finite."""
-    # The sum of squares of finite values is finite, unless it overflows, and is faster than looking at each of them.
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.vdot(values, values)
-    if not np.isfinite(squares) and not np.isfinite(values).all():
-        n_bad = values.size - np.count_nonzero(np.isfinite(values))
-        raise WeightsError(
-            f"{name}: {path} holds {n_bad} values that are not finite (NaN or infinite); "
-            "the file is damaged or its training diverged: fetch it again"
-        )
 
 
 def dataset_problem(file: h5py.Group, path: str) -> str | None:
@@ -213,11 +169,7 @@ def dataset_problem(file: h5py.Group, path: str) -> str | None:
 
 def size_problem(file: h5py.Group, shapes: Iterable[tuple[int, ...]]) -> str | None:
     """Say that arrays of float32 are too large for the file that they are said to be in, if they are."""
-    n_bytes = 4 * sum(map(prod, shapes))
-    size = file.file.id.get_filesize()
-    if n_bytes <= max(FREE_BYTES, MAX_EXPANSION * size):
-        return None
-    return f"arrays of {n_bytes:,} bytes cannot be in a file of {size:,}"
+    return ArrayFile(file.file, "").size_problem(shapes)
 
 
 def _link_problem(file: h5py.Group, name: str) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from numpy_elmo.errors import OptionsError
+from numpy_elmo.files.arrays import Arrays
 
 Activation = Literal["relu", "tanh"]
 
@@ -215,6 +216,41 @@ def _lstm_options(raw: Mapping[str, Any], name: str, problems: list[str]) -> Lst
         found.append(f'lstm: "projection_dim" is {options.projection_dim}, more than "dim", {options.dim}')
     _raise_if_any(problems + found, name)
     return options
+
+
+ASSUMED = "clips of 3, skip connections, relu and 50 characters per token are assumed: no file says"
+
+
+def options_of_shapes(arrays: Arrays) -> ModelOptions:
+    """Return the options of a model without an options file: sizes from its arrays, the rest as published."""
+
+    def count(pattern: str) -> int:
+        return next(k for k in range(MAX_FILTERS) if pattern.format(k) not in arrays)
+
+    cell = "RNN_0/RNN/MultiRNNCell/Cell{}/LSTMCell"
+    try:
+        filters = [list(arrays.shape(f"CNN/W_cnn_{k}")[1::2]) for k in range(count("CNN/W_cnn_{}"))]
+        dim, inputs = (arrays.shape(f"{cell.format(0)}/W_0")[axis] for axis in (1, 0))
+        raw = {
+            "lstm": {
+                "dim": dim // 4,
+                "projection_dim": inputs // 2,
+                "n_layers": count(cell),
+                "cell_clip": 3,
+                "proj_clip": 3,
+                "use_skip_connections": True,
+            },
+            "char_cnn": {
+                "activation": "relu",
+                "filters": filters,
+                "n_highway": count("CNN_high_{}"),
+                "embedding": {"dim": arrays.shape("char_embed")[1]},
+                "max_characters_per_token": 50,
+            },
+        }
+    except (KeyError, IndexError, ValueError, StopIteration) as error:
+        raise OptionsError(f"{arrays.name} has no options file, and is no model of characters ({error})") from error
+    return parse_options(raw, arrays.name)
 
 
 def decode_options(data: bytes, name: str) -> ModelOptions:

@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO, NamedTuple, TypeAlias, cast
 
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, ModelNotFoundError, OptionsError, WeightsError
-from numpy_elmo.files.hdf5 import FREE_BYTES, MAX_EXPANSION, SIGNATURE, ArrayFile, open_arrays
+from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION, Arrays
+from numpy_elmo.files.hdf5 import SIGNATURE, open_arrays
 
 try:
     from lzma import LZMAError
@@ -109,9 +110,12 @@ class Folder:
 
     def open_binary(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Open a file for reading from its beginning to its end."""
-        return self._inside(name).open("rb")
+        path = self._inside(name)
+        if not path.is_file():  # the other end of a pipe may never write
+            raise WeightsError(f"{path} is no regular file; put the file in its place")
+        return path.open("rb")
 
-    def open_hdf5(self, name: str) -> AbstractContextManager[ArrayFile]:
+    def open_hdf5(self, name: str) -> AbstractContextManager[Arrays]:
         """Open an HDF5 file for reading."""
         return open_arrays(self._inside(name), self.label(name))
 
@@ -165,7 +169,7 @@ class Zip:
             yield cast("BinaryIO", file)
 
     @contextmanager
-    def open_hdf5(self, name: str) -> Iterator[ArrayFile]:
+    def open_hdf5(self, name: str) -> Iterator[Arrays]:
         """Open an HDF5 file for reading, held in memory: a compressed file can only be read from its beginning."""
         with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive:
             n_bytes, packed = archive.getinfo(name).file_size, self.path.stat().st_size

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.errors import WeightsError
-from numpy_elmo.files.hdf5 import ArrayFile
+from numpy_elmo.files.arrays import Arrays
 from numpy_elmo.files.options import CharCnnOptions, LstmOptions, ModelOptions
 from numpy_elmo.layers.activations import relu
 from numpy_elmo.layers.arrays import Array, read_only
@@ -37,7 +37,7 @@ DIRECTIONS = ("RNN_0", "RNN_1")  # forward, backward
 TOKEN_TABLE = "embedding"  # instead of char_embed and CNN*, where tokens are looked up
 
 
-def expected_shapes(options: ModelOptions, file: ArrayFile | None = None) -> dict[str, tuple[int, ...]]:
+def expected_shapes(options: ModelOptions, file: Arrays | None = None) -> dict[str, tuple[int, ...]]:
     """Return names and shapes of all datasets of a model; the file tells which of two names a single layer has."""
     return _encoder_shapes(options) | _bilm_shapes(options.lstm, file)
 
@@ -59,7 +59,7 @@ def _encoder_shapes(options: ModelOptions) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _bilm_shapes(lstm: LstmOptions, file: ArrayFile | None) -> dict[str, tuple[int, ...]]:
+def _bilm_shapes(lstm: LstmOptions, file: Arrays | None) -> dict[str, tuple[int, ...]]:
     P, D = lstm.projection_dim, lstm.dim
     shapes: dict[str, tuple[int, ...]] = {}
     for direction in DIRECTIONS:
@@ -72,7 +72,7 @@ def _bilm_shapes(lstm: LstmOptions, file: ArrayFile | None) -> dict[str, tuple[i
     return shapes
 
 
-def _cell(direction: str, layer: int, lstm: LstmOptions, file: ArrayFile | None) -> str:
+def _cell(direction: str, layer: int, lstm: LstmOptions, file: Arrays | None) -> str:
     # TensorFlow wraps the cells of several layers in a MultiRNNCell and leaves a single one bare.
     bare = f"{direction}/RNN/LSTMCell"
     if lstm.n_layers == 1 and file is not None and bare in file:
@@ -80,7 +80,7 @@ def _cell(direction: str, layer: int, lstm: LstmOptions, file: ArrayFile | None)
     return f"{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
 
 
-def read_model(file: ArrayFile, options: ModelOptions, dtype: npt.DTypeLike) -> tuple[TokenLayers, Bilm]:
+def read_model(file: Arrays, options: ModelOptions, dtype: npt.DTypeLike) -> tuple[TokenLayers, Bilm]:
     """Read both parts of a model, all arrays read-only; datasets that the options do not ask for are ignored.
 
     Raises
@@ -95,14 +95,14 @@ def read_model(file: ArrayFile, options: ModelOptions, dtype: npt.DTypeLike) -> 
     return _read_encoder(file, options, dtype), _read_bilm(file, options.lstm, dtype)
 
 
-def read_bilm(file: ArrayFile, options: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
+def read_bilm(file: Arrays, options: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
     """Read the LSTM layers of a model, whatever its token part is; raises as `read_model` does."""
     if problems := [*_misfits(file, _bilm_shapes(options, file)), *_more_layers(file, options)]:
         raise _misfit(file.name, problems, "Give the options file that was published with these weights.")
     return _read_bilm(file, options, dtype)
 
 
-def read_token_table(file: ArrayFile, options: LstmOptions, dtype: npt.DTypeLike) -> Array:
+def read_token_table(file: Arrays, options: LstmOptions, dtype: npt.DTypeLike) -> Array:
     """Read the token vectors of a model that reads token ids: the dataset ``embedding``, (V, P)."""
     n_tokens = 1 if file.problem(TOKEN_TABLE) else max([1, *file.shape(TOKEN_TABLE)[:1]])
     if problems := _misfits(file, {TOKEN_TABLE: (n_tokens, options.projection_dim)}):
@@ -111,7 +111,7 @@ def read_token_table(file: ArrayFile, options: LstmOptions, dtype: npt.DTypeLike
     return file.read(TOKEN_TABLE, dtype)
 
 
-def _read_encoder(file: ArrayFile, options: ModelOptions, dtype: npt.DTypeLike) -> TokenLayers:
+def _read_encoder(file: Arrays, options: ModelOptions, dtype: npt.DTypeLike) -> TokenLayers:
     cnn = options.char_cnn
     projected = cnn.n_filters != options.lstm.projection_dim
 
@@ -140,7 +140,7 @@ def _read_encoder(file: ArrayFile, options: ModelOptions, dtype: npt.DTypeLike) 
     )
 
 
-def _read_bilm(file: ArrayFile, lstm: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
+def _read_bilm(file: Arrays, lstm: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
     P, D = lstm.projection_dim, lstm.dim
 
     def read_layer(cell: str) -> LstmLayer:
@@ -163,7 +163,7 @@ def _read_bilm(file: ArrayFile, lstm: LstmOptions, dtype: npt.DTypeLike) -> Bilm
     return Bilm(Stack(forward, lstm.use_skip_connections), Stack(backward, lstm.use_skip_connections))
 
 
-def _misfits(file: ArrayFile, shapes: dict[str, tuple[int, ...]]) -> list[str]:
+def _misfits(file: Arrays, shapes: dict[str, tuple[int, ...]]) -> list[str]:
     problems = []
     for dataset, shape in shapes.items():
         if problem := file.problem(dataset):
@@ -176,12 +176,12 @@ def _misfits(file: ArrayFile, shapes: dict[str, tuple[int, ...]]) -> list[str]:
     return [too_large] if too_large else problems
 
 
-def _more_highways(file: ArrayFile, cnn: CharCnnOptions) -> list[str]:
+def _more_highways(file: Arrays, cnn: CharCnnOptions) -> list[str]:
     n_more = sum(f"CNN_high_{k}" in file for k in range(cnn.n_highway, cnn.n_highway + 9))
     return [f"CNN_high_{cnn.n_highway}: expected no such group, found {n_more} more highways"] if n_more else []
 
 
-def _more_layers(file: ArrayFile, lstm: LstmOptions) -> list[str]:
+def _more_layers(file: Arrays, lstm: LstmOptions) -> list[str]:
     cell = f"{DIRECTIONS[0]}/RNN/MultiRNNCell/Cell{lstm.n_layers}"
     return [f"{cell}: expected {lstm.n_layers} LSTM layers, found more"] if cell in file else []
 
@@ -191,7 +191,7 @@ def _misfit(name: str, problems: list[str], remedy: str) -> WeightsError:
     return WeightsError(f"{name} does not fit its options:{lines}\n{remedy}")
 
 
-def _remedy(file: ArrayFile, *, nothing_fits: bool) -> str:
+def _remedy(file: Arrays, *, nothing_fits: bool) -> str:
     if nothing_fits:
         if "sentence_to_index" in file or "0" in file:
             return "This file holds vectors that ELMo made, not a model; give the model's weight file."

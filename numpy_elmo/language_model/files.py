@@ -12,8 +12,9 @@ from typing import NamedTuple, TypeAlias
 import numpy.typing as npt
 
 from numpy_elmo.errors import ModelNotFoundError, WeightsError
+from numpy_elmo.files.arrays import Arrays
 from numpy_elmo.files.find import ModelFiles
-from numpy_elmo.files.hdf5 import ArrayFile, open_arrays
+from numpy_elmo.files.hdf5 import open_arrays
 from numpy_elmo.files.places import VOCABULARY, Folder, Place, exists, pick, to_path
 from numpy_elmo.files.vocabulary import Vocabulary, decode_vocabulary, read_vocabulary
 from numpy_elmo.language_model.softmax import InMemory, Matrix, OnDisk, Softmax
@@ -31,7 +32,7 @@ class SoftmaxFile(NamedTuple):
     """A file with ``softmax/W`` and ``softmax/b``, not opened yet, and what messages call it."""
 
     name: str
-    open_file: Callable[[], AbstractContextManager[ArrayFile]]
+    open_file: Callable[[], AbstractContextManager[Arrays]]
 
 
 def find_softmax(model: ModelFiles, softmax: PathLike | None) -> SoftmaxFile:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.errors import WeightsError
-from numpy_elmo.files.hdf5 import ArrayFile
+from numpy_elmo.files.arrays import Arrays
 from numpy_elmo.layers.arrays import Array, read_only
 
 Float64s = npt.NDArray[np.float64]
@@ -83,7 +83,7 @@ class OnDisk:
         Precision to compute in.
     """
 
-    open_file: Callable[[], AbstractContextManager[ArrayFile]]
+    open_file: Callable[[], AbstractContextManager[Arrays]]
     shape: tuple[int, int]
     dtype: np.dtype[np.floating]
 

@@ -23,6 +23,7 @@ from numpy_elmo.network.characters import character_ids
 from tests.agreement.tensorflow_outputs import FIXTURES
 
 MODEL, LANGUAGE_MODEL = FIXTURES / "one_layer", FIXTURES / "language_model"
+CHECKPOINT = FIXTURES / "checkpoints" / "training"
 
 
 def _file(data: bytes, name: str) -> Path:
@@ -104,6 +105,14 @@ def fuzz_zip(data: bytes) -> Any:
     return LanguageModel.load(_file(changed(_whole_zip(), data), "model.zip"))
 
 
+def fuzz_checkpoint(data: bytes) -> Any:
+    """Load a model from a changed index of a TensorFlow checkpoint."""
+    whole = (CHECKPOINT / "model.ckpt-7.index").read_bytes()
+    _file((CHECKPOINT / "model.ckpt-7.data-00000-of-00001").read_bytes(), "c.data-00000-of-00001")
+    _file(changed(whole, data), "c.index")
+    return load(_scratch() / "c", options=CHECKPOINT / "options.json")
+
+
 def fuzz_tokens(data: bytes) -> Any:
     """Embed tokens of any characters, lone surrogates too."""
     text = data.decode("utf-16-le", "surrogatepass") if len(data) % 2 == 0 else data.decode("latin-1")
@@ -122,6 +131,7 @@ TARGETS: list[tuple[Callable[[bytes], Any], bytes]] = [
     (fuzz_weights, b""),
     (fuzz_softmax, b""),
     (fuzz_zip, b""),
+    (fuzz_checkpoint, b""),
     (fuzz_tokens, "a b\nc".encode("utf-16-le")),
 ]
 

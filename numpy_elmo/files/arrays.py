@@ -1,0 +1,148 @@
+"""Named arrays in a file of any format, under the names of the published HDF5 layout."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from numpy_elmo.errors import WeightsError
+from numpy_elmo.layers.arrays import Array, read_only
+
+# Weights hardly compress, so a file's arrays are about as large as the file.
+MAX_EXPANSION = 16
+FREE_BYTES = 64 << 20
+
+Stored = np.ndarray[Any, np.dtype[Any]]
+
+
+class Arrays(ABC):
+    """The arrays of an open file, which knows the name that messages call it by."""
+
+    def __init__(self, name: str, n_bytes: int) -> None:
+        self.name = name
+        self.n_bytes = n_bytes  # of the file
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Return the names of all arrays of numbers that can be read, in the order of their paths."""
+
+    @abstractmethod
+    def __contains__(self, path: str) -> bool:
+        """Say whether there is an array, or a group of them."""
+
+    @abstractmethod
+    def problem(self, path: str) -> str | None:
+        """Say what was found in place of an array that may be read, if it is not one."""
+
+    @abstractmethod
+    def shape(self, path: str) -> tuple[int, ...]:
+        """Return the shape of an array."""
+
+    @abstractmethod
+    def dtype(self, path: str) -> np.dtype[Any]:
+        """Return the type of an array's values as stored."""
+
+    @abstractmethod
+    def fill(self, path: str, values: Stored, start: int | None) -> None:
+        """Read an array into `values`, or its rows from `start` on as many as there is room for."""
+
+    def read(self, path: str, dtype: npt.DTypeLike) -> Array:
+        """Return an array, read-only, or raise `WeightsError` if it is damaged or not finite."""
+        values = np.empty(self.shape(path), dtype)
+        self._fill_finite(path, values, None)
+        return read_only(values)
+
+    def rows(self, path: str, n_rows: int, dtype: npt.DTypeLike) -> Iterator[Array]:
+        """Yield an array in order, at most `n_rows` rows at a time; raises as `read` does."""
+        shape = self.shape(path)
+        for start in range(0, shape[0], n_rows):
+            values = np.empty((min(n_rows, shape[0] - start), *shape[1:]), dtype)
+            self._fill_finite(path, values, start)
+            yield values
+
+    def _fill_finite(self, path: str, values: Array, start: int | None) -> None:
+        with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
+            self.fill(path, values, start)
+        # The sum of squares of finite values is finite, unless it overflows, and is faster than a look at each of them.
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.vdot(values, values)
+        if not np.isfinite(squares) and not np.isfinite(values).all():
+            n_bad = values.size - np.count_nonzero(np.isfinite(values))
+            raise WeightsError(
+                f"{self.name}: {path} holds {n_bad} values that are not finite (NaN or infinite); "
+                "the file is damaged or its training diverged: fetch it again"
+            )
+
+    def size_problem(self, shapes: Iterable[tuple[int, ...]]) -> str | None:
+        """Say that arrays of float32 are too large for the file, if they are."""
+        n_bytes = 4 * sum(map(prod, shapes))
+        if n_bytes <= max(FREE_BYTES, MAX_EXPANSION * self.n_bytes):
+            return None
+        return f"arrays of {n_bytes:,} bytes cannot be in a file of {self.n_bytes:,}"
+
+    def stored_bytes(self) -> Iterator[bytes | memoryview]:
+        """Yield name, type, shape and values of every array, in bounded memory."""
+        names = self.names()
+        if problem := self.size_problem(map(self.shape, names)):
+            raise WeightsError(f"{self.name}: {problem}; fetch the file again")
+        for path in names:
+            shape, dtype = self.shape(path), self.dtype(path)
+            yield f"{path} {dtype.str} {shape}".encode("utf-8", "surrogatepass")
+            n_rows = max(1, (1 << 24) // max(1, dtype.itemsize * prod(shape[1:])))
+            for start in range(0, shape[0], n_rows) if shape else [None]:
+                values = np.empty((min(n_rows, shape[0] - start), *shape[1:]) if start is not None else shape, dtype)
+                self.fill(path, values, start)
+                yield values.data
+
+
+class Tensor(NamedTuple):
+    """An array in a file: its shape and stored type, and a function that returns the rows from start to stop."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    rows: Callable[[int, int], Stored]
+
+
+class TensorFile(Arrays):
+    """An open file of another format than HDF5."""
+
+    def __init__(self, name: str, n_bytes: int, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__(name, n_bytes)
+        self._tensors = tensors
+
+    def names(self) -> list[str]:
+        """Return the names of all arrays, in the order in which HDF5 lists them."""
+        return sorted(self._tensors, key=lambda path: path.split("/"))
+
+    def __contains__(self, path: str) -> bool:
+        """Say whether there is an array, or a group of them."""
+        return path in self._tensors or any(name.startswith(f"{path}/") for name in self._tensors)
+
+    def problem(self, path: str) -> str | None:
+        """Say that there is no such array, if there is none."""
+        return None if path in self._tensors else "no such dataset"
+
+    def shape(self, path: str) -> tuple[int, ...]:
+        """Return the shape of an array."""
+        return self._tensors[path].shape
+
+    def dtype(self, path: str) -> np.dtype[Any]:
+        """Return the type of an array's values as stored."""
+        return self._tensors[path].dtype
+
+    def fill(self, path: str, values: Stored, start: int | None) -> None:
+        """Read an array, or its rows from `start` on, piece by piece."""
+        tensor = self._tensors[path]
+        if not tensor.shape:
+            values[...] = tensor.rows(0, 1).reshape(())
+            return
+        first = start or 0
+        n_rows = max(1, (1 << 24) // max(1, tensor.dtype.itemsize * prod(tensor.shape[1:])))
+        for begin in range(0, len(values), n_rows):
+            end = min(begin + n_rows, len(values))
+            values[begin:end] = tensor.rows(first + begin, first + end)
