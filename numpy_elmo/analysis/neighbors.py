@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from numpy_elmo.corpus.fingerprint import TextDigest, differences
+from numpy_elmo.corpus.resume import TextDigest, differences
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import InputError
 from numpy_elmo.files.hdf5 import dataset_problem
@@ -79,7 +79,7 @@ def build_index(
     layer : int
         The layer whose vectors are compared: the last one, -1, is best at senses in the paper; 0 knows spelling alone.
     model_digest : str
-        What tells the model from others, see `numpy_elmo.corpus.fingerprint.model_digest`.
+        What tells the model from others, see `numpy_elmo.corpus.resume.model_digest`.
 
     Raises
     ------

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy_elmo
 from numpy_elmo.cli import download, embed, info, neighbors, next_words, perplexity, plot, substitutes, verify
+from numpy_elmo.cli.common import say, with_flags
 from numpy_elmo.errors import ElmoError
 
 
@@ -31,16 +34,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (embed, neighbors, next_words, perplexity, substitutes, plot, info, download, verify):
         command.add_parser(commands)
     parsed = parser.parse_args(arguments)
+    parsed.is_process = arguments is None
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that is not UTF-8 shows what it can
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status: int = parsed.run(parsed)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except ElmoError as error:
-        print(f"numpy-elmo: error: {error}", file=sys.stderr)
+        say(f"numpy-elmo: error: {with_flags(error)}")
         return 2
     except KeyboardInterrupt:
-        print("numpy-elmo: interrupted; nothing was written", file=sys.stderr)
+        say("numpy-elmo: interrupted; nothing was written")
         return 130
     except BrokenPipeError:
-        # The reader of a pipe went away, as `head` does.  Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of standard output went away, as `head` does; standard error is only written by `say`.
+        _close_stdout()
         return 0
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _close_stdout()
+        say(f"numpy-elmo: error: standard output cannot be written: {error.strerror}")
+        return 2
     return status
+
+
+def _close_stdout() -> None:
+    """Drop what is waiting to be printed, or Python would try once more when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
+import sys
+from contextlib import suppress
 from typing import TypeAlias
 
 from numpy_elmo.language_model import LanguageModel, WordScore
 
 SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def say(text: str) -> None:
+    """Print a line on standard error, if anybody can read it: what is done does not depend on it."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):  # no reader, a full disk, a closed file
+            print(text, file=sys.stderr, flush=True)
+
+
+def with_flags(error: object) -> str:
+    """Return a message of the library with its parameters as flags."""
+    text = re.sub(r"\b(overwrite|resume)=True", r"--\1", str(error))
+    text = re.sub(r"\bsentence_keys=True", "--use-sentence-keys", text)
+    return re.sub(
+        r"\b(blank_lines|encoding_errors|dtype)=['\"](\w+)['\"]",
+        lambda found: f"--{found[1].replace('_', '-')} {found[2]}",
+        text,
+    )
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:

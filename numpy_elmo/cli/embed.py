@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
 
-from numpy_elmo.cli.common import add_model_arguments
+from numpy_elmo.cli.common import add_model_arguments, say, with_flags
 from numpy_elmo.cli.progress import progress
 from numpy_elmo.cli.signals import Interrupted, Signals
-from numpy_elmo.corpus.embed_files import EmbedOptions, FileEmbedding, human
-from numpy_elmo.corpus.fingerprint import model_digest
-from numpy_elmo.corpus.inputs import STDIN, CorpusInputs, CorpusSize
+from numpy_elmo.corpus.embed import EmbedOptions, FileEmbedding, format_bytes
+from numpy_elmo.corpus.inputs import STDIN, CorpusInputs
 from numpy_elmo.elmo import CorpusReport, load
 from numpy_elmo.errors import ElmoError, InputError
-from numpy_elmo.files.find import find_model
 
 if TYPE_CHECKING:
     from numpy_elmo.cli.common import SubParsers
@@ -92,7 +89,7 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
         help='one vector a sentence, as rows of one dataset "vectors"; or one a token (none, the default)',
     )
     group.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="precision to store")
-    group.add_argument("--compression", choices=("gzip", "lzf", "none"), default="none", help="HDF5 filter (none)")
+    group.add_argument("--compression", help=argparse.SUPPRESS)  # of earlier versions
     group.add_argument("--forget-sentences", action="store_true", help='leave out "sentence_to_index"')
     group.add_argument(
         "--use-sentence-keys", action="store_true", help="name the datasets by their sentences, which must differ"
@@ -101,7 +98,7 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("running")
-    group.add_argument("--resume", action="store_true", help="go on with an unfinished run, if there is one")
+    group.add_argument("--resume", action="store_true", help="continue an unfinished run, if there is one")
     group.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it is there, finished or not")
     group.add_argument(
         "--checkpoint", type=float, default=30.0, metavar="SECONDS", help="time between checkpoints (30)"
@@ -125,30 +122,41 @@ def _layers(text: str) -> str | int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Embed the files."""
-    with Signals() as signals:
+    with Signals(for_good=arguments.is_process) as signals:
         job: FileEmbedding | None = None
         try:
             job = _job(arguments)
-            job.check_output(resume=arguments.resume, overwrite=arguments.overwrite)
-            size = job.inputs.measure()
-            if size is not None:
-                _announce(job, size)
-            with progress(size, plain=arguments.file_friendly_logging) as show:
-                report = job.run(
-                    resume=arguments.resume,
-                    overwrite=arguments.overwrite,
-                    checkpoint_seconds=arguments.checkpoint,
-                    progress=show,
-                    uninterrupted=signals.held,
-                )
+            report = _run(job, arguments)
         except ElmoError as error:
-            print(f"numpy-elmo: error: {error}{_kept(job)}", file=sys.stderr)
+            say(f"numpy-elmo: error: {with_flags(error)}{_kept(job)}")
             return 2
         except Interrupted as interrupted:
-            print(f"numpy-elmo: {interrupted.signal.name}: stopped{_kept(job)}", file=sys.stderr)
+            say(f"numpy-elmo: {interrupted.signal.name}: stopped{_kept(job)}")
             return 128 + interrupted.signal
-    _summarise(job, report)
+        signals.ignore()  # the file is complete: a signal must not have it reported as interrupted
+        _summarise(job, report)
     return 0
+
+
+def _run(job: FileEmbedding, arguments: argparse.Namespace) -> CorpusReport:
+    with progress(plain=arguments.file_friendly_logging) as show:
+        is_announced = False
+
+        def shown(done: CorpusReport) -> None:
+            nonlocal is_announced
+            if not is_announced and job.n_bytes >= LARGE:
+                total = job.total
+                size = format_bytes(job.n_bytes)
+                say(f"{total.n_sentences:,} sentences, {total.n_tokens:,} tokens: {job.output} will have {size}")
+            is_announced = True
+            show(done, job.total)
+
+        return job.run(
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            checkpoint_seconds=arguments.checkpoint,
+            progress=shown,
+        )
 
 
 def _job(arguments: argparse.Namespace) -> FileEmbedding:
@@ -164,6 +172,11 @@ def _job(arguments: argparse.Namespace) -> FileEmbedding:
         raise InputError("standard input can be read once; give - one time")
     if not arguments.checkpoint >= 0:
         raise InputError(f"--checkpoint must not be negative, and is {arguments.checkpoint}")
+    if arguments.compression not in (None, "none"):
+        raise InputError(
+            "vectors are written uncompressed, for gzip saves 3 %; if you want it, compress the finished file: "
+            f"h5repack -f SHUF -f GZIP=6 {arguments.output} packed.hdf5"
+        )
     output = Path(arguments.output)
     if len(arguments.input) > 1 and output.is_file() and not h5py.is_hdf5(output):
         raise InputError(
@@ -176,34 +189,23 @@ def _job(arguments: argparse.Namespace) -> FileEmbedding:
         batch_size=arguments.batch_size,
         pool=arguments.pool,
         dtype=arguments.dtype,
-        compression=arguments.compression,
         sentence_keys=arguments.use_sentence_keys,
         sentence_map=not arguments.forget_sentences and not arguments.use_sentence_keys,
     )
     elmo = load(source, options=arguments.options_file, threads=arguments.threads)
-    return FileEmbedding(
-        inputs, arguments.output, elmo, model_digest(find_model(source, arguments.options_file)), options
-    )
-
-
-def _announce(job: FileEmbedding, size: CorpusSize) -> None:
-    free = job.check_space(size)
-    if (needed := job.needed(size)) >= LARGE:
-        print(
-            f"{size.n_sentences:,} sentences, {size.n_tokens:,} tokens: {job.output} will have up to {human(needed)}, "
-            f"{human(free)} are free",
-            file=sys.stderr,
-        )
+    return FileEmbedding(inputs, arguments.output, elmo, options)
 
 
 def _kept(job: FileEmbedding | None) -> str:
     if job is None or not job.n_kept:
         return "; nothing was written"
-    return f"; {job.n_kept:,} sentences are kept, the same command with --resume goes on after them"
+    return f"; {job.n_kept:,} sentences are kept, the same command with --resume continues after them"
 
 
 def _summarise(job: FileEmbedding, report: CorpusReport) -> None:
-    print(f"{job.output}: {report.n_sentences} sentences, {report.n_tokens} tokens, {job.n_features} features a layer")
+    print(
+        f"{job.output}: {report.n_sentences} sentences, {report.n_tokens} tokens, {job.n_features} features per layer"
+    )
     if report.first_cut is not None:
         sentence, place = report.first_cut
         print(

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from numpy_elmo.analysis.neighbors import Neighbor, NeighborIndex, build_index
 from numpy_elmo.analysis.spans import occurrences
 from numpy_elmo.cli.common import add_model_arguments
-from numpy_elmo.corpus.fingerprint import model_digest
+from numpy_elmo.corpus.resume import model_digest
 from numpy_elmo.corpus.text import read_sentences
 from numpy_elmo.elmo import Elmo, load
 from numpy_elmo.errors import InputError
-from numpy_elmo.files.find import find_model
 
 if TYPE_CHECKING:
     from numpy_elmo.cli.common import SubParsers
@@ -43,7 +42,7 @@ def add_parser(commands: SubParsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the neighbors."""
     elmo = load(arguments.model, options=arguments.options_file)
-    digest = model_digest(find_model(arguments.model, arguments.options_file))
+    digest = model_digest(elmo)
     sentences = list(read_sentences(arguments.file))
     asked = sentences if arguments.query is None else [arguments.query.split()]
     places = list(occurrences(asked, arguments.word))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+import threading
+from types import FrameType
 from typing import Any
+
+# A closed terminal sends SIGHUP, which Windows does not have.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM came.
+    """A signal asked the process to end.
 
     Attributes
     ----------
@@ -24,40 +26,37 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Signals:
-    """Turns SIGINT and SIGTERM into `Interrupted`, at once, or at the end of what must not be interrupted.
+    """Raises `Interrupted` at the first signal, and ignores those after it until the ``with`` statement ends.
 
-    Use it in a ``with`` statement, in the main thread.
+    Signals that the parent process ignores, as ``nohup`` does, stay ignored.  Outside the main thread it does nothing.
+
+    Parameters
+    ----------
+    for_good : bool
+        Keep ignoring signals after the first: the process is about to end.
     """
 
-    def __init__(self) -> None:
-        self._held = 0
-        self._pending: int | None = None
+    def __init__(self, *, for_good: bool = False) -> None:
+        self._for_good = for_good
+        self._came = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handle)
+        if threading.current_thread() is threading.main_thread():
+            for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._came and self._for_good else handler)
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Let signals wait."""
-        self._held += 1
-        try:
-            yield
-        finally:
-            self._held -= 1
-        if self._pending is not None and not self._held:
-            number, self._pending = self._pending, None
-            raise Interrupted(number)
+    def ignore(self) -> None:
+        """Ignore signals from now on."""
+        self._came = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self._held:
+        if not self._came:
+            self._came = True
             raise Interrupted(number)
-        self._pending = number

@@ -2,10 +2,9 @@
 
 from numpy_elmo.corpus.conllu import read_conllu
 from numpy_elmo.corpus.embeddings import EmbeddingFile, load_embeddings
-from numpy_elmo.corpus.hdf5 import VectorFile
-from numpy_elmo.corpus.npz import write_npz
 from numpy_elmo.corpus.text import read_sentences
 from numpy_elmo.corpus.word_vectors import WordVectors, read_word2vec, token_vectors, type_vectors, write_word2vec
+from numpy_elmo.corpus.write import VectorFile, write_npz
 
 __all__ = [
     "EmbeddingFile",

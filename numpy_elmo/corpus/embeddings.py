@@ -17,7 +17,7 @@ from typing import SupportsIndex, overload
 import h5py
 import numpy as np
 
-from numpy_elmo.corpus.layout import SENTENCE_MAP
+from numpy_elmo.corpus.write import SENTENCE_MAP
 from numpy_elmo.errors import InputError, VectorsNotFoundError
 from numpy_elmo.layers.arrays import Array
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from numpy_elmo.corpus.conllu import read_conllu
@@ -38,23 +37,6 @@ class Sentence(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CorpusSize:
-    """How much there is to embed.
-
-    Attributes
-    ----------
-    n_sentences, n_tokens : int
-        Sentences and their tokens.
-    n_text : int
-        Bytes of their text in JSON, about.
-    """
-
-    n_sentences: int
-    n_tokens: int
-    n_text: int
-
-
-@dataclass(frozen=True)
 class CorpusInputs:
     """Files that make up one corpus, in this order.
 
@@ -81,57 +63,24 @@ class CorpusInputs:
         Raises
         ------
         InputError
-            If a file cannot be read, or a line cannot be used; the message names it.
+            If a file cannot be read, or a line cannot be used; the message names it.  Blank lines are named together,
+            at the end of their file.
         """
         for path in self.paths:
             if self._is_conllu(path):
                 for words in read_conllu(path, encoding_errors=self.encoding_errors):
                     yield Sentence(" ".join(words), words)
                 continue
+            n_blank, named = 0, []
             for number, sentence in self._lines(path):
                 if sentence.tokens or self.blank_lines == "empty":
                     yield sentence
                 elif self.blank_lines == "error":
-                    raise InputError(f"{_name(path)}, line {number} is blank; {_BLANK_REMEDY}")
-
-    def measure(self) -> CorpusSize | None:
-        """Read the files once to know how much there is, and that all of it can be read.
-
-        Returns
-        -------
-        CorpusSize or None
-            None if a file can be read only once, as a pipe.
-
-        Raises
-        ------
-        InputError
-            As the sentences themselves would, before hours of work went into those before; all blank lines at once.
-        """
-        if not all(path != STDIN and Path(path).is_file() for path in self.paths):
-            return None
-        n_sentences = n_tokens = n_text = 0
-        for path in self.paths:
-            sentences = self._sentences_without_blank(path)
-            for text, tokens in sentences:
-                n_sentences += 1
-                n_tokens += len(tokens)
-                n_text += len(text) if text.isascii() else 6 * len(text)
-        return CorpusSize(n_sentences, n_tokens, n_text)
-
-    def _sentences_without_blank(self, path: str) -> Iterator[Sentence]:
-        if self.blank_lines != "error" or self._is_conllu(path):
-            yield from CorpusInputs((path,), self.format, self.blank_lines, self.encoding_errors)
-            return
-        n_blank, named = 0, []
-        for number, sentence in self._lines(path):
-            if sentence.tokens:
-                yield sentence
-            else:
-                n_blank += 1
-                named += [number] if n_blank <= _NAMED_LINES else []
-        if n_blank:
-            numbers = ", ".join(map(str, named)) + (", ..." if n_blank > len(named) else "")
-            raise InputError(f"{_name(path)} has {n_blank} blank line(s): {numbers}; {_BLANK_REMEDY}")
+                    n_blank += 1
+                    named += [number] if n_blank <= _NAMED_LINES else []
+            if n_blank:
+                numbers = ", ".join(map(str, named)) + (", ..." if n_blank > len(named) else "")
+                raise InputError(f"{_name(path)} has {n_blank} blank line(s): {numbers}; {_BLANK_REMEDY}")
 
     def _lines(self, path: str) -> Iterator[tuple[int, Sentence]]:
         for number, line in read_lines(path, encoding_errors=self.encoding_errors):
@@ -161,7 +110,7 @@ class CorpusPart(CorpusInputs):
         return islice(super().__iter__(), self.start, self.stop)
 
 
-_BLANK_REMEDY = "remove them, one sentence a line is expected, or give --blank-lines empty or skip"
+_BLANK_REMEDY = "remove them, one sentence a line is expected, or give blank_lines='empty' or 'skip'"
 
 
 def _name(path: str) -> str:

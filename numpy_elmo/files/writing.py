@@ -1,95 +1,271 @@
-"""Writing a file under another name first, so that the name it was asked for never stands for half a file."""
+"""The one way to write a file: under another name first, so that its own name never belongs to half a file.
+
+A new file begins as ``.NAME.1a2b3c4d.part`` beside the target, opened exclusively and locked.  When it is complete, it
+is written through to the disk and renamed, and the folder is written through too.  A process that is killed leaves the
+``.part``; the next one to write the same target deletes it, if nobody holds its lock.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import re
+import stat
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 
 from numpy_elmo.errors import ElmoError, OutputError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+try:
+    import msvcrt
+except ImportError:
+    msvcrt = None  # type: ignore[assignment]
+
+StrPath = str | os.PathLike[str]
+
+# Bytes of a name that all file systems take, less what is added to it.
+_LONGEST_NAME = 255 - len("..12345678.part")
+
+# Seconds to wait for another program to close a file, on systems that do not replace open files.
+_PATIENCE = 2.0
+
+_LOCKED_BYTE = 1 << 62
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
+_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL}
+
 
 @contextmanager
-def new_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a name beside `path` to write to, and rename that file to `path` when all went well.
+def new_file(path: StrPath, *, overwrite: bool = False, inputs: Iterable[StrPath] = ()) -> Iterator[Path]:
+    """Create a file beside `path` to write to, and rename it to `path` at the end.
 
-    An exception inside leaves nothing behind, and the file that was there as it was.
+    An exception inside leaves nothing behind, and a file that existed before as it was.
 
     Parameters
     ----------
     path : str or path
         The file to make.
     overwrite : bool
-        Whether it may replace a file that is there.
+        Whether it may replace a regular file.
+    inputs : iterable of str or path
+        Files that are read meanwhile, which `path` must not be.
 
     Yields
     ------
     Path
-        The name to write to; there is no such file yet.
+        The empty file to write to.
 
     Raises
     ------
     OutputError
-        If the file is there already, is a folder, or cannot be renamed.
+        If `path` exists, or appears meanwhile, and may not be replaced; if it is an input, a folder, a link or a
+        device; or if it cannot be written.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder; give the name of the file to write")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; remove it, or give overwrite=True")
-    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.part")  # two writers do not share it
-    try:
-        yield partial
-        with output_errors(target):
-            partial.replace(target)
-    finally:
-        with suppress(OSError):  # it is not there: renamed, or never made
-            partial.unlink()
+    target = check_target(path, overwrite=overwrite, inputs=inputs)
+    with output_errors(target):
+        opened, partial = open_partial(target)
+        try:
+            yield partial
+            sync(opened.fileno())
+            if os.name == "nt":  # which renames no open files
+                opened.close()
+            publish(partial, target, overwrite=overwrite)
+        finally:
+            opened.close()
+            with suppress(OSError):  # renamed
+                partial.unlink()
 
 
 @contextmanager
-def output_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what a failed write raises into one clear error.
+def new_hdf5(path: StrPath, *, overwrite: bool = True, inputs: Iterable[StrPath] = ()) -> Iterator[h5py.File]:
+    """Open an HDF5 file that gets its name when it is complete; arguments and errors are those of `new_file`."""
+    with (
+        new_file(path, overwrite=overwrite, inputs=inputs) as partial,
+        output_errors(path, RuntimeError),
+        h5py.File(partial, "w", locking=False) as file,  # HDF5 would be refused the lock that `new_file` holds
+    ):
+        yield file
 
-    Parameters
-    ----------
-    path : str or path
-        How the message calls the file.
 
-    Raises
-    ------
-    OutputError
-        In place of an OSError, or of the RuntimeError that h5py makes of some failed writes.
-    """
+@contextmanager
+def output_errors(path: StrPath, *others: type[Exception]) -> Iterator[None]:
+    """Raise OutputError in place of an OSError; and of RuntimeError, which h5py raises for some failed writes."""
+    kinds: tuple[type[Exception], ...] = (OSError, UnicodeEncodeError, *others)
     try:
         yield
     except ElmoError:
         raise
-    except (OSError, RuntimeError) as error:
-        raise OutputError(f"{path} cannot be written: {error}; check the folder and the free space") from error
+    except kinds as error:
+        reason = " ".join(str(error).split())  # HDF5's have several lines
+        raise OutputError(f"{path} cannot be written: {reason}; check the folder and the free space") from error
 
 
-@contextmanager
-def new_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """Open an HDF5 file that appears under its name when it is complete, in place of what was there.
+def check_target(path: StrPath, *, overwrite: bool = False, inputs: Iterable[StrPath] = ()) -> Path:
+    """Return the file to write as a path; raise OutputError if it must not be written."""
+    target, name = Path(path), os.fspath(path)
+    try:
+        found = target.lstat()
+    except FileNotFoundError:
+        found = None
+    except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate
+        shown = name if name.isprintable() else repr(name)
+        raise OutputError(f"{shown} cannot be written: {error}; check the folder and the name") from error
+    if name.endswith(("/", os.sep)) or not target.name or (found and stat.S_ISDIR(found.st_mode)):
+        raise OutputError(f"{name} is a folder; give the name of the file to write")
+    if found is None:
+        return target
+    if stat.S_ISLNK(found.st_mode):
+        raise OutputError(f"{name} is a link, which is not followed; give the name of the file itself")
+    if not stat.S_ISREG(found.st_mode):
+        raise OutputError(f"{name} is a device or a pipe; give the name of a file")
+    for source in inputs:
+        if _is_file(found, source):
+            raise OutputError(f"{name} is also an input; give the output another name")
+    if not overwrite:
+        raise OutputError(f"{name} exists already; remove it, or give overwrite=True")
+    return target
 
-    Parameters
-    ----------
-    path : str or path
-        The file to make.
 
-    Yields
-    ------
-    h5py.File
+def open_partial(target: Path) -> tuple[BinaryIO, Path]:
+    """Create, open and lock an empty file beside the target; delete those that killed processes left."""
+    delete_abandoned(target)
+    while True:
+        partial = target.with_name(f".{_stem(target)}.{uuid.uuid4().hex[:8]}.part")
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        opened = os.fdopen(descriptor, "r+b", buffering=0)
+        if lock(descriptor) is not False and is_at(descriptor, partial):
+            return opened, partial
+        opened.close()  # taken for abandoned before it was locked
 
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+
+def publish(partial: Path, target: Path, *, overwrite: bool) -> None:
+    """Rename a complete file, and write the folder through to the disk.
+
+    Raises OutputError if the target exists by now and may not be replaced, or stays open in another program.
     """
-    with new_file(path, overwrite=True) as partial, output_errors(path), h5py.File(partial, "w") as file:
-        yield file
+    started = time.monotonic()
+    while True:
+        try:
+            if overwrite:
+                partial.replace(target)
+            else:
+                _rename_if_free(partial, target)
+        except FileExistsError as error:
+            raise OutputError(f"{target} appeared meanwhile and was left as it is; choose another name") from error
+        except PermissionError:  # Windows: the target, or the file itself, is open somewhere
+            if os.name != "nt" or time.monotonic() - started > _PATIENCE:
+                raise
+            time.sleep(0.05)
+        else:
+            break
+    sync_folder(target.parent)
+
+
+def sync(descriptor: int) -> None:
+    """Wait until a file is on the disk."""
+    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS, where fsync leaves it in the drive's cache
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until names in a folder are on the disk, where the system can tell."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network folders
+                raise
+        finally:
+            os.close(descriptor)
+
+
+def lock(descriptor: int) -> bool | None:
+    """Lock an open file until it is closed: False if another one has the lock, None if there are no locks here."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        elif msvcrt is not None:  # a byte beyond all others, for nobody else may read what is locked
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            return None
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Return whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def delete_abandoned(target: Path) -> None:
+    """Delete the partial files of a target that nobody has locked."""
+    leftover = re.compile(rf"\.{re.escape(_stem(target))}\.[0-9a-f]{{8}}\.part")
+    with suppress(OSError):  # a folder that cannot be listed
+        for path in target.parent.iterdir():
+            if leftover.fullmatch(path.name):
+                _delete_if_abandoned(path)
+
+
+def _is_file(found: os.stat_result, path: StrPath) -> bool:
+    try:
+        return os.path.samestat(found, Path(path).stat())
+    except (OSError, ValueError):  # standard input, or something that the reader will complain about
+        return False
+
+
+def _stem(target: Path) -> str:
+    """Return the target's name, shortened if nothing can be added to it."""
+    name = os.fsencode(target.name)
+    if len(name) <= _LONGEST_NAME:
+        return target.name
+    return f"{target.name[:40]}-{hashlib.sha256(name).hexdigest()[:8]}"
+
+
+def _delete_if_abandoned(path: Path) -> None:
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+        try:
+            if lock(descriptor):
+                path.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _rename_if_free(partial: Path, target: Path) -> None:
+    if os.name == "nt":  # where renaming never replaces
+        partial.rename(target)
+        return
+    try:
+        os.link(partial, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):  # the best that a file system without links can do
+            raise FileExistsError(target) from error
+        partial.replace(target)
+    else:
+        partial.unlink()

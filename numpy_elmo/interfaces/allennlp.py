@@ -53,7 +53,7 @@ from typing import IO, Literal, TypeAlias, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.corpus.layout import SentenceDatasets, write_sentence_map
+from numpy_elmo.corpus.write import Datasets, stored, write_dataset, write_sentence_map
 from numpy_elmo.elmo import load as load_model
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
 from numpy_elmo.files import published
@@ -563,11 +563,14 @@ class ElmoEmbedder:
             raise InputError(f'output_format must be "all", "top" or "average", not {output_format!r}')
         sentences = _read_lines(input_file)
         vectors = self.embed_sentences([sentence.split() for sentence in sentences], batch_size)
-        with new_hdf5(output_file_path) as file:
-            layout = SentenceDatasets(file, sentence_keys=use_sentence_keys)
+        inputs = [input_file.name] if isinstance(getattr(input_file, "name", None), str) else []
+        with new_hdf5(output_file_path, inputs=inputs) as file:
+            datasets = Datasets(file)
             for k, (sentence, layers) in enumerate(zip(sentences, vectors, strict=True)):
                 choices = {"all": layers, "top": layers[-1], "average": layers.mean(axis=0)}
-                layout.write(k, sentence, choices[output_format])
+                data = stored(choices[output_format], "float32", k)
+                named = datasets.create_for(k, sentence, data.shape) if use_sentence_keys else None
+                write_dataset(named or datasets.create(str(k), data.shape), data)
             if not (forget_sentences or use_sentence_keys):
                 write_sentence_map(file, {sentence: str(k) for k, sentence in enumerate(sentences)})
         input_file.close()

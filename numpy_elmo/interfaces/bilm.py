@@ -651,7 +651,7 @@ def dump_token_embeddings(
     """
     vocabulary = Vocabulary(vocab_file)
     elmo = load(weight_file, options=options_file)
-    with new_hdf5(outfile) as file:
+    with new_hdf5(outfile, inputs=(vocab_file, options_file, weight_file)) as file:
         table = file.create_dataset(TOKEN_TABLE, (vocabulary.size, elmo.vector_size // 2), dtype="float32")
         for lines in batches(range(vocabulary.size), _WORDS_AT_A_TIME):
             table[lines[0] : lines[-1] + 1] = elmo.encoder([vocabulary.id_to_word(line) for line in lines])
@@ -689,7 +689,7 @@ def dump_bilm_embeddings(
     """
     Vocabulary(vocab_file)
     elmo = load(weight_file, options=options_file)
-    with new_hdf5(outfile) as file:
+    with new_hdf5(outfile, inputs=(vocab_file, dataset_file, options_file, weight_file)) as file:
         for line, tokens in enumerate(read_sentences(os.fspath(dataset_file))):
             [vectors] = elmo.embed([tokens], state="carry", batch_size=1)
             file.create_dataset(str(line), data=vectors, dtype="float32")

@@ -21,19 +21,19 @@ import glob
 import json
 import os
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from numpy_elmo.corpus.embed_files import EmbedOptions, FileEmbedding
-from numpy_elmo.corpus.fingerprint import differences, model_digest
-from numpy_elmo.corpus.inputs import CorpusInputs, CorpusPart, CorpusSize
+from numpy_elmo.corpus.embed import EmbedOptions, FileEmbedding
+from numpy_elmo.corpus.inputs import CorpusInputs, CorpusPart, Sentence
+from numpy_elmo.corpus.resume import TextDigest, differences, model_digest
+from numpy_elmo.corpus.write import stored
 from numpy_elmo.elmo import Elmo, load
 from numpy_elmo.errors import InputError, MissingExtraError, OutputError, PartsFailedError
-from numpy_elmo.files.find import find_model
 from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.layers.pooling import pool
 from numpy_elmo.network.batching import batches
@@ -103,8 +103,9 @@ def embed_files(
 ) -> FilesReport:
     """Embed the sentences of many files.
 
-    A worker that dies costs the part that it was at: the cluster gives it to another one.  Run again after a failure,
-    it makes what is missing: parts that are there already are skipped.
+    If a worker dies, the cluster gives its part to another one, which continues from its last checkpoint.  Run again
+    after a failure, it makes what is missing: parts that exist already are skipped, if they were made from the same
+    text with the same model and options.
 
     Parameters
     ----------
@@ -152,7 +153,7 @@ def embed_files(
     sizes = [(cluster.submit(_measure, path, pure=False), path) for path in paths]
     for future, path in sizes:
         try:
-            n_sentences = future.result().n_sentences
+            n_sentences = future.result()
         except Exception as error:  # whatever it is, the other files go on, and this one is reported
             failed[path] = _reason(error)
             continue
@@ -195,8 +196,6 @@ def _run(cluster: Client, parts: list[_Part], failed: dict[str, str]) -> FilesRe
             continue
         (report.skipped if was_there else report.made).append(part.name)
         report.n_sentences += n_sentences
-        for left in part.path.parent.glob(f"{part.name}.*.part*"):  # by workers that died
-            left.unlink(missing_ok=True)
     return report
 
 
@@ -211,58 +210,53 @@ _loading = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _load_once(model: str) -> tuple[Elmo, str]:
-    return load(model), model_digest(find_model(model, None))
+def _load_once(model: str) -> Elmo:
+    return load(model)
 
 
-def _model(model: str) -> tuple[Elmo, str]:
+def _model(model: str) -> Elmo:
     with _loading:  # a worker may have several threads
         return _load_once(model)
 
 
-def _measure(path: str) -> CorpusSize:
-    size = CorpusInputs((path,)).measure()
-    if size is None:
-        raise InputError(f"{path} is no regular file")
-    return size
+def _measure(path: str) -> int:
+    if not Path(path).is_file():
+        raise InputError(f"{path} is not a regular file; give the names of files")
+    return sum(1 for _ in CorpusInputs((path,)))
 
 
 def _make(part: _Part) -> tuple[bool, int]:
-    """Make a part, or see that it is there already; return whether it was, and the number of its sentences."""
-    elmo, digest = _model(part.model)
-    make = _make_parquet if part.file_format == "parquet" else _make_hdf5
-    was_there = part.path.exists()
-    if was_there:
-        make(part, elmo, digest, part.path)
+    """Make a part, or see that it exists; return whether it did, and the number of its sentences."""
+    elmo = _model(part.model)
+    did_exist = part.path.exists()
+    if part.file_format == "parquet":
+        _make_parquet(part, elmo)
     else:
-        with new_file(part.path) as scratch:
-            make(part, elmo, digest, scratch)
-    return was_there, part.inputs.stop - part.inputs.start
+        FileEmbedding(part.inputs, part.path, elmo, part.options).run(resume=True)
+    return did_exist, part.inputs.stop - part.inputs.start
 
 
-def _make_hdf5(part: _Part, elmo: Elmo, digest: str, path: Path) -> None:
-    # Of a file that is there, it only compares what it was made with.
-    FileEmbedding(part.inputs, str(path), elmo, digest, part.options).run(resume=True)
-
-
-def _make_parquet(part: _Part, elmo: Elmo, digest: str, path: Path) -> None:
+def _make_parquet(part: _Part, elmo: Elmo) -> None:
     try:
         import pyarrow as pa  # noqa: PLC0415 -- an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("Parquet needs pyarrow: pip install 'numpy_elmo[dask]'") from error
-    fingerprint = {"model": digest, **asdict(part.options)}
-    if path.exists():
-        found = json.loads((pq.read_schema(path).metadata or {}).get(_METADATA, b"{}"))
+    text = TextDigest()
+    for sentence in part.inputs:
+        text.add(sentence.tokens, sentence.text)
+    fingerprint = {"model": model_digest(elmo), **asdict(part.options), "text": str(text)}
+    if part.path.exists():
+        found = json.loads((pq.read_schema(part.path).metadata or {}).get(_METADATA, b"{}"))
         if other := differences(found, fingerprint):
-            raise OutputError(f"{path} was made with {', '.join(other)}; remove it, or give another folder")
+            raise OutputError(f"{part.path} was made with {', '.join(other)}; remove it, or give another folder")
         return
     number = pa.float16() if part.options.dtype == "float16" else pa.float32()
     schema = pa.schema(
         [("sentence", pa.string()), ("vector", pa.list_(number, elmo.vector_size))],
         metadata={_METADATA: json.dumps(fingerprint)},
     )
-    with output_errors(path), pq.ParquetWriter(path, schema) as writer:
+    with new_file(part.path, inputs=part.inputs.paths) as partial, pq.ParquetWriter(partial, schema) as writer:
         for rows in batches(_pooled(part, elmo), _ROW_GROUP):
             sentences, vectors = zip(*rows, strict=True)
             writer.write_table(pa.table([list(sentences), list(vectors)], schema=schema))
@@ -270,14 +264,14 @@ def _make_parquet(part: _Part, elmo: Elmo, digest: str, path: Path) -> None:
 
 def _pooled(part: _Part, elmo: Elmo) -> Iterator[tuple[str, Any]]:
     options = part.options
-    texts: list[str] = []
+    pending: deque[Sentence] = deque()  # read ahead, and not embedded yet
 
     def tokens() -> Iterator[list[str]]:
         for sentence in part.inputs:
-            texts.append(sentence.text)
+            pending.append(sentence)
             yield sentence.tokens
 
     vectors = elmo.embed_corpus(tokens(), layers=options.layers, state=options.state, batch_size=options.batch_size)
     for k, array in enumerate(vectors):
         pooled = pool(array, options.pool if options.pool != "none" else "mean")
-        yield texts[k], pooled.astype(options.dtype)
+        yield pending.popleft().text, stored(pooled, options.dtype, k)

@@ -94,7 +94,7 @@ def test_an_index_is_of_its_model_layer_and_text(elmo: Elmo, tmp_path: Path) -> 
             index.check(elmo, CORPUS, layer=1, model_digest="a")
         with pytest.raises(InputError, match="another model"):
             index.check(elmo, CORPUS, model_digest="b")
-        with pytest.raises(InputError, match="text="):
+        with pytest.raises(InputError, match="another text"):
             index.check(elmo, CORPUS[:-1], model_digest="a")
         with pytest.raises(InputError, match=r"shape \(192,\), not \(3,\)"):
             index.search(np.ones(3))

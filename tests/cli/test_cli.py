@@ -82,7 +82,7 @@ def test_carried_state_goes_from_batch_to_batch(tmp_path: Path) -> None:
 
 
 def test_windows_of_a_long_file_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numpy_elmo.corpus.embed_files.WINDOW", 5)
+    monkeypatch.setattr("numpy_elmo.corpus.embed.WINDOW", 5)
     sentences = [["w"] * (1 + k % 4) for k in range(13)]
     (tmp_path / "in.txt").write_text("\n".join(" ".join(sentence) for sentence in sentences))
     for state in ("reset", "carry"):
@@ -129,7 +129,7 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
         ([".", "out.hdf5"], ". cannot be read"),
         (["in.txt", "nowhere/out.hdf5"], "nowhere/out.hdf5 cannot be written"),
         (["in.txt", "."], "is a folder"),
-        (["in.txt", "in.txt"], "exists already"),
+        (["in.txt", "in.txt"], "in.txt is also an input"),
         (["in.txt", "out.hdf5", "--model", "nowhere/model"], "no such file or folder"),
         (["in.txt", "out.hdf5", "--batch-size", "0"], "batch_size must be a positive integer"),
     ):

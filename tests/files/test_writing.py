@@ -35,7 +35,8 @@ def test_an_exception_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_two_writers_of_one_file_do_not_share_a_partial_one(tmp_path: Path) -> None:
-    with new_file(tmp_path / "out") as first, new_file(tmp_path / "out") as second:
+    out = tmp_path / "out"
+    with new_file(out, overwrite=True) as first, new_file(out, overwrite=True) as second:
         assert first != second
         first.write_text("first", encoding="utf-8")
         second.write_text("second", encoding="utf-8")

@@ -15,7 +15,7 @@ import pytest
 
 from numpy_elmo import load
 from numpy_elmo.corpus import load_embeddings
-from numpy_elmo.corpus.embed_files import EmbedOptions
+from numpy_elmo.corpus.embed import EmbedOptions
 from numpy_elmo.errors import InputError, PartsFailedError
 from tests.agreement.tensorflow_outputs import FIXTURES
 

@@ -1,0 +1,332 @@
+"""From files of text to one HDF5 file of vectors; bounded memory, resumable.
+
+A run reads the text once, lays out the whole file (see `numpy_elmo.corpus.resume`), and fills it window by window.  A
+window is some sentences that run together, sorted by length, so where windows begin decides the last bits of the
+vectors.  Checkpoints are made between windows, and a resumed run cuts the rest of the text into the same windows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Literal, TypeAlias
+
+import h5py
+
+from numpy_elmo.corpus.inputs import CorpusInputs, Sentence
+from numpy_elmo.corpus.resume import (
+    ATTRIBUTE,
+    Checkpoint,
+    PartFile,
+    TextDigest,
+    clean_up,
+    differences,
+    forget_checkpoint,
+    made_with,
+    model_digest,
+    part_of,
+)
+from numpy_elmo.corpus.write import POOLED, Datasets, StoredType, stored, write_sentence_map
+from numpy_elmo.elmo import CorpusReport, Elmo
+from numpy_elmo.errors import ElmoError, InputError, OutputError
+from numpy_elmo.files.writing import check_target, new_hdf5, output_errors
+from numpy_elmo.layers.pooling import pool
+from numpy_elmo.network.batching import batches, bounded_batches
+from numpy_elmo.network.state import CarriedState
+
+# Sentences that are held with their vectors between reading and writing; longer runs sort better by length.
+WINDOW = 1024
+
+# The same for tokens: at the published size, the vectors of so many are 400 MB.
+WINDOW_TOKENS = 1 << 15
+
+# Raised when unfinished files of an earlier version can no longer be resumed.
+FORMAT = 2
+
+Progress: TypeAlias = Callable[[CorpusReport], object]
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """What to make of each sentence.
+
+    Attributes
+    ----------
+    layers : {"all", "top", "average"} or int
+        As for `Elmo.embed`.
+    state : {"reset", "carry"}
+        As for `Elmo.embed_corpus`.
+    batch_size : int
+        Sentences that run together.
+    pool : {"mean", "max", "none"}
+        Keep a vector per token, or make one per sentence.
+    dtype : {"float32", "float16"}
+        Precision to store.
+    sentence_keys : bool
+        Name the datasets by their sentences instead of numbers.
+    sentence_map : bool
+        Write ``sentence_to_index``, if the datasets have numbers.  It is held in memory.
+    """
+
+    layers: Literal["all", "top", "average"] | int = "all"
+    state: Literal["reset", "carry"] = "reset"
+    batch_size: int = 64
+    pool: Literal["mean", "max", "none"] = "none"
+    dtype: StoredType = "float32"
+    sentence_keys: bool = False
+    sentence_map: bool = True
+
+    def __post_init__(self) -> None:
+        if self.sentence_keys and self.pool != "none":
+            raise InputError("pooled vectors are rows of one table and have no keys; leave out sentence_keys=True")
+
+
+class FileEmbedding:
+    """A run from files to a file.
+
+    Parameters
+    ----------
+    inputs : CorpusInputs
+        The text.  It is read once, so a pipe will do.
+    output : str or path
+        The HDF5 file to make.
+    elmo : Elmo
+        The model.
+    options : EmbedOptions, optional
+        What to make of each sentence.
+
+    Attributes
+    ----------
+    report : CorpusReport
+        What was done so far, by this run and those that it resumes.
+    total : CorpusReport
+        What will be done; known when `run` first calls `progress`.
+    n_kept : int
+        Sentences that a resumed run need not embed again.
+    n_bytes : int
+        Size of a new file; known like `total`.
+    n_features : int
+        Length of a vector.
+    """
+
+    def __init__(
+        self, inputs: CorpusInputs, output: str | os.PathLike[str], elmo: Elmo, options: EmbedOptions | None = None
+    ) -> None:
+        self.inputs = inputs
+        self.report, self.total = CorpusReport(), CorpusReport()
+        self.n_kept = self.n_bytes = 0
+        self.output = os.fspath(output)
+        self.n_features = elmo.vector_size
+        self._elmo = elmo
+        self._options = options or EmbedOptions()
+        elmo.embed([], layers=self._options.layers, batch_size=self._options.batch_size)  # raises if they are wrong
+        self._fingerprint: dict[str, Any] = {
+            "version": FORMAT,
+            "model": model_digest(elmo),
+            "precision": str(elmo.encoder.dtype),
+            **asdict(self._options),
+        }
+
+    def run(
+        self,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        checkpoint_seconds: float = 30.0,
+        progress: Progress = lambda _: None,
+    ) -> CorpusReport:
+        """Embed the text.
+
+        Parameters
+        ----------
+        resume : bool
+            Go on with an unfinished run, if there is one; if the finished file exists, do nothing.
+        overwrite : bool
+            Replace a finished file; without `resume`, replace an unfinished run as well.
+        checkpoint_seconds : float
+            Time between checkpoints; a run that is killed loses no more than this and a window.
+        progress : callable
+            Called with the report when the file is laid out, and after every window.
+
+        Returns
+        -------
+        CorpusReport
+
+        Raises
+        ------
+        InputError
+            If the text cannot be used.
+        OutputError
+            If the file exists, was made from something else, or cannot be written.  After this and whatever else ends
+            a run early, all whole windows are kept.
+        """
+        target = check_target(self.output, overwrite=overwrite or resume, inputs=self.inputs.paths)
+        with ExitStack() as stack:
+            if target.exists() and not overwrite:
+                return self._done_before(target)
+            part = self._unfinished(target)
+            if part is not None:
+                stack.enter_context(part)
+                if not (resume or overwrite):
+                    raise OutputError(
+                        f"{part.path} is an unfinished run; continue it with resume=True, or begin anew with "
+                        "overwrite=True"
+                    )
+            with _spool(target) as spool:
+                if part is not None and resume:
+                    self._check(part.path, part.made_with)  # before the text is read
+                    self._read(spool)
+                    self._check(part.path, part.made_with)
+                else:
+                    with new_hdf5(part_of(target), overwrite=part is not None) as file:
+                        self._lay_out(file, spool)
+                        forget_checkpoint(target)
+                    part = stack.enter_context(PartFile(target))
+                try:
+                    self._fill(part, spool, checkpoint_seconds, progress)
+                    part.finish(overwrite=overwrite)
+                except BaseException:
+                    self.n_kept = part.give_up()
+                    raise
+        self.report, self.n_kept = self.total, self.total.n_sentences
+        return self.report
+
+    def _done_before(self, target: Path) -> CorpusReport:
+        """Return the report of a finished file, if it is what this run would make."""
+        made = made_with(target)
+        if made is None:
+            check_target(target)  # raises, for it exists
+        else:
+            self._check(target, made)
+            with _spool(target) as spool:
+                self._read(spool)
+            self._check(target, made)
+            clean_up(target)
+        self.report, self.n_kept = self.total, self.total.n_sentences
+        return self.report
+
+    def _unfinished(self, target: Path) -> PartFile | None:
+        return PartFile(target) if os.path.lexists(part_of(target)) else None
+
+    def _check(self, path: Path, made: Mapping[str, Any]) -> None:
+        if other := differences(made, self._fingerprint):
+            raise OutputError(
+                f"{path} was made with {', '.join(other)}; give the same text, model and options, or begin anew with "
+                "overwrite=True"
+            )
+
+    def _read(self, spool: IO[str], create: Callable[[int, Sentence], object] = lambda *_: None) -> None:
+        """Copy the text, count and digest it, and create something for every sentence."""
+        digest, self.total = TextDigest(), CorpusReport()
+        for k, sentence in enumerate(self.inputs):
+            create(k, sentence)
+            digest.add(sentence.tokens, sentence.text)
+            self.total.add(sentence.tokens, self._elmo.encoder.max_characters)
+            with output_errors(self.output):
+                spool.write(json.dumps(sentence) + "\n")
+        self._fingerprint["text"] = str(digest)
+
+    def _lay_out(self, file: h5py.File, spool: IO[str]) -> None:
+        options = self._options
+        datasets = Datasets(file, options.dtype, early=True)
+        n_layers = (self._elmo.n_layers + 1,) if options.layers == "all" else ()
+        n_features = self._elmo.vector_size
+        index: dict[str, str] = {}
+
+        def create(k: int, sentence: Sentence) -> None:
+            shape = (*n_layers, len(sentence.tokens), n_features)
+            if options.sentence_keys:
+                datasets.create_for(k, sentence.text, shape)
+            elif options.pool == "none":
+                datasets.create(str(k), shape)
+            if options.sentence_map and not options.sentence_keys:
+                index[sentence.text] = str(k)
+
+        self._read(spool, create)
+        if options.pool != "none":
+            datasets.create(POOLED, (self.total.n_sentences, *n_layers, n_features))
+        if options.sentence_map and not options.sentence_keys:
+            write_sentence_map(file, index)
+        file.attrs[ATTRIBUTE] = json.dumps({**self._fingerprint, "report": asdict(self.total)})
+        file.flush()
+        self._check_space(Path(file.filename))
+
+    def _check_space(self, laid_out: Path) -> None:
+        found = laid_out.stat()
+        self.n_bytes = found.st_size
+        missing = found.st_size - 512 * getattr(found, "st_blocks", found.st_size // 512)
+        free = shutil.disk_usage(laid_out.parent).free
+        if missing > free:
+            raise OutputError(
+                f"{self.output} needs {format_bytes(missing)} more and its disk has {format_bytes(free)} free; fewer "
+                'layers, dtype="float16" or pooling make it smaller'
+            )
+
+    def _fill(self, part: PartFile, spool: IO[str], checkpoint_seconds: float, progress: Progress) -> None:
+        options, report = self._options, self.report
+        latest = part.checkpoint
+        state = CarriedState.from_arrays(latest.arrays)
+        spool.seek(0)
+        sentences = (Sentence(*json.loads(line)) for line in spool)
+        for sentence in islice(sentences, latest.n_done):
+            report.n_tokens += len(sentence.tokens)
+        report.n_sentences = latest.n_done
+        progress(report)
+        last_checkpoint = time.monotonic()
+        try:
+            for window in self._windows(sentences):
+                vectors = self._elmo.embed(
+                    [sentence.tokens for sentence in window],
+                    layers=options.layers,
+                    state=state if options.state == "carry" else "reset",
+                    batch_size=options.batch_size,
+                )
+                for k, (sentence, array) in enumerate(zip(window, vectors, strict=True), report.n_sentences):
+                    if options.pool != "none":
+                        part.write(POOLED, stored(pool(array, options.pool), options.dtype, k), k)
+                    else:
+                        name = sentence.text if options.sentence_keys else str(k)
+                        part.write(name, stored(array, options.dtype, k))
+                report.n_sentences += len(window)
+                report.n_tokens += sum(len(sentence.tokens) for sentence in window)
+                latest = Checkpoint(report.n_sentences, state.to_arrays())
+                if time.monotonic() - last_checkpoint >= checkpoint_seconds:
+                    part.keep(latest)
+                    last_checkpoint = time.monotonic()
+                progress(report)
+        except BaseException:
+            if latest.n_done > part.checkpoint.n_done:
+                with suppress(ElmoError):
+                    part.keep(latest)
+            raise
+
+    def _windows(self, sentences: Iterator[Sentence]) -> Iterator[list[Sentence]]:
+        if self._options.state == "carry":  # the cut into batches is part of the result
+            return batches(sentences, self._options.batch_size)
+        return bounded_batches(sentences, WINDOW, lambda sentence: len(sentence.tokens), WINDOW_TOKENS)
+
+
+def _spool(target: Path) -> IO[str]:
+    """Return a nameless file for the text, which is gone when it is closed, whatever happens."""
+    with output_errors(target):
+        return tempfile.TemporaryFile("w+", dir=target.parent, encoding="ascii", newline="\n")
+
+
+def format_bytes(n_bytes: float) -> str:
+    """Return a number of bytes as people read it.
+
+    Examples
+    --------
+    >>> format_bytes(999), format_bytes(1_234_567)
+    ('999 B', '1.2 MB')
+    """
+    exponent = min(4, max(0, len(f"{n_bytes:.0f}") - 1) // 3)
+    return f"{n_bytes / 1000**exponent:.{min(exponent, 1)}f} {('B', 'kB', 'MB', 'GB', 'TB')[exponent]}"

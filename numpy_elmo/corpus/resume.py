@@ -1,0 +1,224 @@
+"""A file of vectors on its way: ``NAME.part``, laid out in full, with ``NAME.part.checkpoint`` beside it.
+
+Names and shapes of all datasets follow from the text, so the whole HDF5 file is laid out before the first vector is
+computed: every dataset has its place, and its bytes are missing.  From then on the index never changes, and a run only
+fills in bytes.  So whatever ends a run leaves a file that can be opened, and writing the same bytes again does no harm.
+
+A checkpoint says how many sentences are on the disk: first the file is written through, then a small record takes the
+place of the one before it.  Resuming goes on after that many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from numpy_elmo.elmo import Elmo
+from numpy_elmo.errors import OutputError
+from numpy_elmo.files.writing import (
+    check_target,
+    delete_abandoned,
+    is_at,
+    lock,
+    new_file,
+    output_errors,
+    publish,
+    sync,
+    sync_folder,
+)
+from numpy_elmo.layers.arrays import Array
+
+ATTRIBUTE = "numpy_elmo"
+
+
+class Checkpoint(NamedTuple):
+    """How far a run is."""
+
+    n_done: int  # sentences on the disk
+    arrays: Sequence[npt.NDArray[Any]]  # the carried state after them
+
+
+class PartFile:
+    """The unfinished run of a file, open and locked; use it in a ``with`` statement.
+
+    Raises FileNotFoundError if there is none, and OutputError if ``NAME.part`` is in use or is something else.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target, self.path = target, part_of(target)
+        with output_errors(self.path, RuntimeError), ExitStack() as stack:
+            check_target(self.path, overwrite=True)
+            flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+            self._file = stack.enter_context(os.fdopen(os.open(self.path, flags), "r+b", buffering=0))
+            locked = lock(self._file.fileno())
+            if locked is None:
+                warnings.warn(f"{self.path.parent} has no file locks; let only one run write {target}", stacklevel=4)
+            if locked is False or not is_at(self._file.fileno(), self.path):
+                raise OutputError(f"{self.path} is being written by another process; wait for it to end")
+            made = made_with(self.path)
+            if made is None:
+                raise OutputError(f"{self.path} is not an unfinished run, or is damaged; rename or remove it")
+            self.made_with = made
+            self.checkpoint = read_checkpoint(target)
+            # HDF5 would wait for our own lock.
+            self._index = stack.enter_context(h5py.File(self.path, "r", locking=False))
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> PartFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def write(self, name: str, data: Array, row: int = 0) -> None:
+        """Fill in the values of a dataset, or of a row of it."""
+        if data.size:
+            with output_errors(self.path, RuntimeError):
+                dataset = h5py.h5d.open(self._index.id, name.encode())
+                if (row + 1) * data.nbytes > dataset.get_storage_size():
+                    raise OutputError(f"{self.path} has no room for {name!r}; begin anew with overwrite=True")
+                self._file.seek(dataset.get_offset() + row * data.nbytes)
+                view = data.reshape(-1).view(np.uint8).data
+                while view:
+                    view = view[self._file.write(view) :]  # a write stops short where a disk gets full
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Make a checkpoint."""
+        with output_errors(self.path):
+            sync(self._file.fileno())
+        arrays = {f"array_{k}": array for k, array in enumerate(checkpoint.arrays)}
+        with new_file(checkpoint_of(self.target), overwrite=True) as partial, partial.open("wb") as file:
+            np.savez(file, n_done=np.array(checkpoint.n_done), **arrays)  # type: ignore[arg-type]
+        self.checkpoint = checkpoint
+
+    def finish(self, *, overwrite: bool) -> None:
+        """Give the file its name."""
+        with output_errors(self.target):
+            sync(self._file.fileno())
+            if not is_at(self._file.fileno(), self.path):
+                raise OutputError(f"{self.path} was moved or deleted during the run; it was not renamed")
+            check_target(self.target, overwrite=overwrite)
+            if os.name == "nt":  # which renames no open files
+                self._stack.close()
+            publish(self.path, self.target, overwrite=overwrite)
+            self._stack.close()
+            clean_up(self.target)
+
+    def give_up(self) -> int:
+        """Return how many sentences a resumed run will find; delete the file if there are none."""
+        if not is_at(self._file.fileno(), self.path):
+            return 0
+        if not self.checkpoint.n_done:
+            with suppress(OSError):
+                self.path.unlink()
+        return self.checkpoint.n_done
+
+
+def clean_up(target: Path) -> None:
+    """Delete what a run that was killed while it finished left beside the file."""
+    part = part_of(target)
+    with suppress(OSError):
+        if part.exists() and part.samefile(target):  # linked, and not yet unlinked
+            part.unlink()
+        if not part.exists():
+            forget_checkpoint(target)
+        delete_abandoned(part)
+
+
+def forget_checkpoint(target: Path) -> None:
+    """Delete the checkpoint, for good: a new unfinished run must not be taken for one that is far."""
+    if checkpoint_of(target).exists():
+        read_checkpoint(target)  # raises if it is something else
+        checkpoint_of(target).unlink()
+        sync_folder(target.parent)
+
+
+def part_of(target: Path) -> Path:
+    """Return the name of a file before it is complete."""
+    return target.with_name(f"{target.name}.part")
+
+
+def checkpoint_of(target: Path) -> Path:
+    """Return the name of the checkpoint of an unfinished run."""
+    return target.with_name(f"{target.name}.part.checkpoint")
+
+
+def read_checkpoint(target: Path) -> Checkpoint:
+    """Return how far the unfinished run of a target is; raise OutputError if its checkpoint is damaged."""
+    path = checkpoint_of(target)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = [stored[f"array_{k}"] for k in range(len(stored.files) - 1)]
+            return Checkpoint(int(stored["n_done"]), arrays)
+    except FileNotFoundError:
+        return Checkpoint(0, ())
+    except (OSError, zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError) as error:
+        raise OutputError(
+            f"{path} is no checkpoint, or a damaged one ({error}); remove it, and the run begins with the first "
+            "sentence again"
+        ) from error
+
+
+def made_with(path: Path) -> dict[str, Any] | None:
+    """Return what a file of vectors, finished or not, was made with; None if it is something else."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            found = json.loads(file.attrs[ATTRIBUTE])
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Say in which options two fingerprints differ: one entry per difference."""
+    other = {"model": "another model", "text": "another text"}
+    names = [name for name in wanted if found.get(name) != wanted[name]]
+    return [other.get(name, f"{name}={found.get(name)!r}") for name in names]
+
+
+def model_digest(elmo: Elmo) -> str:
+    """Return 32 hexadecimal digits that tell a model from others, wherever its files are."""
+    digest = hashlib.sha256(repr(elmo.options).encode())
+    for name, array in _weights(elmo, ""):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:32]
+
+
+def _weights(part: object, name: str) -> Iterator[tuple[str, Array]]:
+    if isinstance(part, np.ndarray):
+        yield name, part
+    elif isinstance(part, (tuple, list)):
+        for k, item in enumerate(part):
+            yield from _weights(item, f"{name}.{k}")
+    elif type(part).__module__.startswith("numpy_elmo."):
+        for key, item in sorted(vars(part).items()):
+            if not key.startswith("_"):  # scratch and caches
+                yield from _weights(item, f"{name}.{key}")
+
+
+class TextDigest:
+    """A running digest of sentences."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, tokens: Sequence[str], text: str = "") -> None:
+        """Add a sentence, and the text that it is looked up by."""
+        parts = [token.encode("utf-8", "surrogatepass") for token in (*tokens, text)]
+        self._digest.update(f"{[len(part) for part in parts]}".encode() + b"".join(parts))
+
+    def __str__(self) -> str:
+        return self._digest.hexdigest()[:32]

@@ -1,0 +1,185 @@
+"""Files of vectors: HDF5 in the layout of ``allennlp elmo``, which probes and parsers read, and npz."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import h5py
+import numpy as np
+
+from numpy_elmo.errors import InputError, OutputError
+from numpy_elmo.files.writing import new_file, new_hdf5, output_errors
+from numpy_elmo.layers.arrays import Array
+
+SENTENCE_MAP = "sentence_to_index"
+POOLED = "vectors"
+
+StoredType: TypeAlias = Literal["float32", "float16"]
+
+_HDF5_TYPES = {"float32": h5py.h5t.IEEE_F32LE, "float16": h5py.h5t.IEEE_F16LE}
+
+
+class Datasets:
+    """Creates the datasets of a file, as h5py's ``create_dataset`` does: contiguous, no compression.
+
+    They are created one level below it, which is three times faster: a corpus has millions.  With `early`, each gets
+    its place in the file at once and its values later.
+    """
+
+    def __init__(self, file: h5py.File, dtype: StoredType = "float32", *, early: bool = False) -> None:
+        self._file = file
+        self._type = _HDF5_TYPES[dtype]
+        self._properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        self._properties.set_obj_track_times(False)  # the same input gives the same file
+        if early:
+            self._properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            self._properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+
+    def create(self, name: str, shape: tuple[int, ...]) -> h5py.h5d.DatasetID:
+        """Create a dataset."""
+        return self._create(self._file, name, shape)
+
+    def create_for(self, index: int, sentence: str, shape: tuple[int, ...]) -> h5py.h5d.DatasetID:
+        """Create a dataset that is named by its sentence; raise InputError if it cannot be."""
+        where = f"sentence {index} ({sentence[:60]!r})"
+        try:
+            # HDF5's names end at a NUL; a slash makes a group.
+            if "\0" in sentence or not sentence.strip("/") or sentence in self._file:
+                raise InputError(f"{where} occurs twice, or is no name for HDF5; number the sentences instead")
+            folder, _, name = sentence.rpartition("/")
+            return self._create(self._file.require_group(folder) if folder else self._file, name, shape)
+        except (ValueError, TypeError, UnicodeEncodeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{where} cannot name a dataset: {error}; number the sentences instead") from error
+
+    def _create(self, group: h5py.Group, name: str, shape: tuple[int, ...]) -> h5py.h5d.DatasetID:
+        space = h5py.h5s.create_simple(shape)
+        links = None if name.isascii() else _utf8_links()
+        return h5py.h5d.create(group.id, name.encode(), self._type, space, self._properties, links)
+
+
+def _utf8_links() -> h5py.h5p.PropLCID:
+    links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    links.set_char_encoding(h5py.h5t.CSET_UTF8)
+    return links
+
+
+def write_dataset(dataset: h5py.h5d.DatasetID, data: Array) -> None:
+    """Write all values of a dataset."""
+    if data.size:
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data)
+
+
+def stored(vectors: Array, dtype: StoredType, index: int) -> Array:
+    """Return vectors in the precision of a file; raise OutputError if a value would become infinite."""
+    if dtype == "float16" and vectors.size and np.abs(vectors).max() > np.finfo(np.float16).max:
+        raise OutputError(f"sentence {index} has values beyond float16's largest, 65504; store float32")
+    return np.ascontiguousarray(vectors, dtype=np.dtype(dtype).newbyteorder("<"))
+
+
+def write_sentence_map(file: h5py.File, index: Mapping[str, str]) -> None:
+    """Write the map from sentence to the name of its dataset: one string, a JSON object."""
+    text = h5py.string_dtype(encoding="utf-8")
+    file.create_dataset(SENTENCE_MAP, (1,), dtype=text, data=json.dumps(index))
+
+
+class VectorFile:
+    """An HDF5 file of sentence vectors that gets its name when it is complete.
+
+    Dataset ``"0"`` holds the vectors of the first sentence, ``"1"`` of the second, and so on: float32, contiguous.
+    ``sentence_to_index`` holds one string, a JSON object from sentence to index; of equal sentences it has the last.
+
+    Use it in a ``with`` statement.  An exception inside leaves nothing behind.
+
+    Parameters
+    ----------
+    path : str or path
+        The file to make.
+    overwrite : bool
+        Whether it may replace a file.
+
+    Raises
+    ------
+    OutputError
+        If the file exists, or cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        self.path = Path(path)
+        self._index: dict[str, str] = {}
+        self._n_sentences = 0
+        self._stack = ExitStack()
+        self._file = self._stack.enter_context(new_hdf5(path, overwrite=overwrite))
+        self._datasets = Datasets(self._file)
+
+    def __enter__(self) -> VectorFile:
+        return self
+
+    def write(self, tokens: list[str], vectors: Array) -> None:
+        """Append a sentence.
+
+        Parameters
+        ----------
+        tokens : list of str
+            The sentence, for the map.
+        vectors : ndarray
+            Its vectors.
+        """
+        key = str(self._n_sentences)
+        data = stored(vectors, "float32", self._n_sentences)
+        with output_errors(self.path, RuntimeError):
+            write_dataset(self._datasets.create(key, data.shape), data)
+        self._index[" ".join(tokens)] = key
+        self._n_sentences += 1
+
+    def __exit__(self, *exception: object) -> None:
+        if exception[0] is None:
+            with self._stack:
+                write_sentence_map(self._file, self._index)
+        else:
+            self._stack.__exit__(*exception)  # type: ignore[arg-type]
+
+
+def write_npz(
+    path: str | os.PathLike[str],
+    vectors: Iterable[Array] | Mapping[str, Array],
+    *,
+    compress: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Write arrays of vectors to an npz file, one after the other, so that they need not be in memory together.
+
+    Parameters
+    ----------
+    path : str or path
+        The file to make; its name is taken as it is.
+    vectors : iterable of ndarray, or mapping from str to ndarray
+        One array per sentence, which get the names ``arr_0``, ``arr_1``, ... that `numpy.savez` gives; or arrays
+        with names of their own, such as the occurrences of a word.
+    compress : bool
+        Whether to deflate, as `numpy.savez_compressed` does: slower, and somewhat smaller.
+    overwrite : bool
+        Whether it may replace a file.
+
+    Raises
+    ------
+    InputError
+        If something is not an array of numbers.
+    OutputError
+        If the file exists, or cannot be written.
+    """
+    named = vectors.items() if isinstance(vectors, Mapping) else ((f"arr_{k}", v) for k, v in enumerate(vectors))
+    compression = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+    with new_file(path, overwrite=overwrite) as partial, zipfile.ZipFile(partial, "w", compression) as archive:
+        for name, array in named:
+            if not isinstance(array, np.ndarray) or array.dtype.hasobject:
+                raise InputError(f"{name} must be an array of numbers, not {type(array).__name__}")
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
