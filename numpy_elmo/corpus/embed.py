@@ -307,6 +307,8 @@ class FileEmbedding:
                 with suppress(ElmoError):
                     part.keep(latest)
             raise
+        if latest.n_done > part.checkpoint.n_done:  # in case that the file cannot be renamed
+            part.keep(latest)
 
     def _windows(self, sentences: Iterator[Sentence]) -> Iterator[list[Sentence]]:
         if self._options.state == "carry":  # the cut into batches is part of the result

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import OutputError
+from numpy_elmo.files import writing
 from numpy_elmo.files.writing import (
     check_target,
     delete_abandoned,
@@ -110,7 +111,7 @@ class PartFile:
             if not is_at(self._file.fileno(), self.path):
                 raise OutputError(f"{self.path} was moved or deleted during the run; it was not renamed")
             check_target(self.target, overwrite=overwrite)
-            if os.name == "nt":  # which renames no open files
+            if writing.WINDOWS:  # which renames no open files
                 self._stack.close()
             publish(self.path, self.target, overwrite=overwrite)
             self._stack.close()
@@ -118,9 +119,11 @@ class PartFile:
 
     def give_up(self) -> int:
         """Return how many sentences a resumed run will find; delete the file if there are none."""
-        if not is_at(self._file.fileno(), self.path):
+        if not (self.path.exists() if self._file.closed else is_at(self._file.fileno(), self.path)):
             return 0
         if not self.checkpoint.n_done:
+            if writing.WINDOWS:  # which deletes no open files
+                self._stack.close()
             with suppress(OSError):
                 self.path.unlink()
         return self.checkpoint.n_done
@@ -135,6 +138,7 @@ def clean_up(target: Path) -> None:
         if not part.exists():
             forget_checkpoint(target)
         delete_abandoned(part)
+        delete_abandoned(checkpoint_of(target))
 
 
 def forget_checkpoint(target: Path) -> None:

@@ -22,6 +22,9 @@ from numpy_elmo.network.checks import check_sentences
 # Sentences of a corpus that are held at a time.
 _WINDOW = 1024
 
+# More than any number of words or features has.
+_DIGITS = 19
+
 
 @dataclass(frozen=True)
 class WordVectors:
@@ -197,6 +200,8 @@ def write_word2vec(path: str | os.PathLike[str], vectors: WordVectors, *, overwr
         If the file is there already, or cannot be written.
     """
     for word in vectors.words:
+        if word.encode("utf-8", "replace").decode() != word:
+            raise InputError(f"{word!r} has a lone surrogate, which UTF-8 cannot hold; replace it")
         if word.split() != [word]:
             raise InputError(
                 f"{word!r} is empty or has white space in it, which separates words and numbers in this format; "
@@ -235,8 +240,8 @@ def read_word2vec(path: str | os.PathLike[str]) -> WordVectors:
     lines = read_lines(name)
     _, header = next(lines, (1, ""))
     sizes = header.split()
-    if len(sizes) != 2 or not all(size.isdecimal() for size in sizes):
-        raise InputError(f"{name}, line 1: the number of words and of features should stand here, not {header[:40]!r}")
+    if len(sizes) != 2 or not all(size.isdecimal() and len(size) < _DIGITS for size in sizes):
+        raise InputError(f"{name}, line 1: expected the number of words and of features, not {header[:40]!r}")
     n_words, n_features = map(int, sizes)
     words: list[str] = []
     rows: list[Array] = []
@@ -248,6 +253,8 @@ def read_word2vec(path: str | os.PathLike[str]) -> WordVectors:
             raise InputError(f"{name}, line {number}: {error}; a word and numbers should stand here") from error
         if len(row) != n_features:
             raise InputError(f"{name}, line {number}: {len(row)} numbers, where the first line says {n_features}")
+        if not np.isfinite(row).all():
+            raise InputError(f"{name}, line {number}: a number that is not finite; remove the word, or mend the file")
         words.append(word)
         rows.append(row)
     if len(words) != n_words:

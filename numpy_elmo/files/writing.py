@@ -34,6 +34,8 @@ except ImportError:
 
 StrPath = str | os.PathLike[str]
 
+WINDOWS = os.name == "nt"
+
 # Bytes of a name that all file systems take, less what is added to it.
 _LONGEST_NAME = 255 - len("..12345678.part")
 
@@ -78,7 +80,7 @@ def new_file(path: StrPath, *, overwrite: bool = False, inputs: Iterable[StrPath
         try:
             yield partial
             sync(opened.fileno())
-            if os.name == "nt":  # which renames no open files
+            if WINDOWS:  # which renames no open files
                 opened.close()
             publish(partial, target, overwrite=overwrite)
         finally:
@@ -107,20 +109,19 @@ def output_errors(path: StrPath, *others: type[Exception]) -> Iterator[None]:
     except ElmoError:
         raise
     except kinds as error:
-        reason = " ".join(str(error).split())  # HDF5's have several lines
-        raise OutputError(f"{path} cannot be written: {reason}; check the folder and the free space") from error
+        reason = _shown(" ".join(str(error).split()))  # HDF5's have several lines
+        raise OutputError(f"{_shown(path)} cannot be written: {reason}; check the folder and the free space") from error
 
 
 def check_target(path: StrPath, *, overwrite: bool = False, inputs: Iterable[StrPath] = ()) -> Path:
     """Return the file to write as a path; raise OutputError if it must not be written."""
-    target, name = Path(path), os.fspath(path)
+    target, name = Path(path), _shown(path)
     try:
         found = target.lstat()
     except FileNotFoundError:
         found = None
     except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate
-        shown = name if name.isprintable() else repr(name)
-        raise OutputError(f"{shown} cannot be written: {error}; check the folder and the name") from error
+        raise OutputError(f"{name} cannot be written: {error}; check the folder and the name") from error
     if name.endswith(("/", os.sep)) or not target.name or (found and stat.S_ISDIR(found.st_mode)):
         raise OutputError(f"{name} is a folder; give the name of the file to write")
     if found is None:
@@ -164,7 +165,7 @@ def publish(partial: Path, target: Path, *, overwrite: bool) -> None:
         except FileExistsError as error:
             raise OutputError(f"{target} appeared meanwhile and was left as it is; choose another name") from error
         except PermissionError:  # Windows: the target, or the file itself, is open somewhere
-            if os.name != "nt" or time.monotonic() - started > _PATIENCE:
+            if not WINDOWS or time.monotonic() - started > _PATIENCE:
                 raise
             time.sleep(0.05)
         else:
@@ -230,6 +231,11 @@ def delete_abandoned(target: Path) -> None:
                 _delete_if_abandoned(path)
 
 
+def _shown(name: StrPath) -> str:
+    """Return a name as any terminal can show it."""
+    return os.fspath(name).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
 def _is_file(found: os.stat_result, path: StrPath) -> bool:
     try:
         return os.path.samestat(found, Path(path).stat())
@@ -256,7 +262,7 @@ def _delete_if_abandoned(path: Path) -> None:
 
 
 def _rename_if_free(partial: Path, target: Path) -> None:
-    if os.name == "nt":  # where renaming never replaces
+    if WINDOWS:  # where renaming never replaces
         partial.rename(target)
         return
     try:
@@ -268,4 +274,4 @@ def _rename_if_free(partial: Path, target: Path) -> None:
             raise FileExistsError(target) from error
         partial.replace(target)
     else:
-        partial.unlink()
+        partial.unlink(missing_ok=True)  # another run may have found both names, and deleted this one

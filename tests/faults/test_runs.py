@@ -1,0 +1,628 @@
+"""What an attacker found in long runs and in writing files: each finding is provoked here."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from numpy_elmo import CorpusReport, Elmo, load
+from numpy_elmo.analysis.neighbors import build_index
+from numpy_elmo.cli import main
+from numpy_elmo.corpus import VectorFile, WordVectors, embed, read_word2vec, resume, write_npz, write_word2vec
+from numpy_elmo.corpus.resume import PartFile, TextDigest, checkpoint_of
+from numpy_elmo.errors import InputError, OutputError
+from numpy_elmo.files import writing
+from numpy_elmo.files.writing import new_file, new_hdf5
+from tests.agreement.tensorflow_outputs import FIXTURES
+from tests.corpus.test_embed import Stopped, command, job, names, write_text
+from tests.faults.limits import outcome
+
+BASE = str(FIXTURES / "base")
+
+
+@pytest.fixture
+def whole(tmp_path: Path, base: Elmo, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """The file of an uninterrupted run of 12 sentences in windows of 4."""
+    monkeypatch.setattr(embed, "WINDOW", 4)
+    job(write_text(tmp_path / "in.txt", 12), tmp_path / "whole.hdf5", base).run()
+    data = (tmp_path / "whole.hdf5").read_bytes()
+    (tmp_path / "whole.hdf5").unlink()
+    return data
+
+
+def leave_unfinished(folder: Path, elmo: Elmo, **changes: Any) -> Path:
+    """Stop a run after 8 of 12 sentences; return the name of its output."""
+
+    def stop(report: CorpusReport) -> None:
+        if report.n_sentences == 8:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        job(folder / "in.txt", folder / "out.hdf5", elmo, **changes).run(progress=stop)
+    return folder / "out.hdf5"
+
+
+# -- other writers (finding 1) -----------------------------------------------------------------------------------------
+
+
+def test_a_vector_file_does_not_touch_an_unfinished_run_of_the_same_name(
+    tmp_path: Path, base: Elmo, whole: bytes
+) -> None:
+    out = leave_unfinished(tmp_path, base)
+    before = Path(f"{out}.part").read_bytes()
+
+    def fail() -> None:
+        with VectorFile(out) as file:
+            file.write(["a"], np.zeros((3, 1, 16), np.float32))
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fail()
+    with VectorFile(out) as file:
+        file.write(["a"], np.zeros((3, 1, 16), np.float32))
+    assert Path(f"{out}.part").read_bytes() == before
+    out.unlink()
+    assert job(tmp_path / "in.txt", out, base).run(resume=True).n_sentences == 12
+    assert out.read_bytes() == whole
+
+
+# -- what is resumed (findings 5, 6, 17, 19) ---------------------------------------------------------------------------
+
+
+def test_a_finished_file_of_another_text_is_not_taken_for_this_one(
+    tmp_path: Path, base: Elmo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("quite another text\n")
+    words = [str(tmp_path / "out.hdf5"), "--model", BASE, "--resume"]
+    assert main(["embed", str(write_text(tmp_path / "in.txt", 3)), *words]) == 0
+    assert main(["embed", str(other), *words]) == 2
+    assert "out.hdf5 was made with another text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.7, 0.999])
+@pytest.mark.parametrize("pooling", ["none", "mean"])
+def test_an_unfinished_file_that_was_cut_is_refused(
+    tmp_path: Path, base: Elmo, whole: bytes, share: float, pooling: Any
+) -> None:
+    out = leave_unfinished(tmp_path, base, pool=pooling)
+    part = Path(f"{out}.part")
+    os.truncate(part, int(part.stat().st_size * share))
+    with pytest.raises(OutputError, match=r"out\.hdf5\.part is not an unfinished run, or is damaged; rename or remove"):
+        job(tmp_path / "in.txt", out, base, pool=pooling).run(resume=True)
+    part.unlink()  # the remedy
+    job(tmp_path / "in.txt", out, base).run(resume=True)
+    assert out.read_bytes() == whole
+
+
+def test_a_damaged_checkpoint_is_named_and_its_remedy_works(tmp_path: Path, base: Elmo, whole: bytes) -> None:
+    out = leave_unfinished(tmp_path, base)
+    good = checkpoint_of(out).read_bytes()
+    for bad in (b"", good[:100], good[:-30], b"text", bytes(len(good))):
+        checkpoint_of(out).write_bytes(bad)
+        with pytest.raises(OutputError, match="is no checkpoint, or a damaged one"):
+            job(tmp_path / "in.txt", out, base).run(resume=True)
+    checkpoint_of(out).unlink()
+    job(tmp_path / "in.txt", out, base).run(resume=True)
+    assert out.read_bytes() == whole
+
+
+def test_a_file_that_is_deleted_during_the_run_is_not_said_to_be_kept(tmp_path: Path, base: Elmo, whole: bytes) -> None:
+    def delete(report: CorpusReport) -> None:
+        if report.n_sentences == 8:
+            (tmp_path / "out.hdf5.part").unlink()
+
+    run = job(tmp_path / "in.txt", tmp_path / "out.hdf5", base)
+    with pytest.raises(OutputError, match="was moved or deleted during the run"):
+        run.run(progress=delete, checkpoint_seconds=0)
+    assert run.n_kept == 0
+    assert not (tmp_path / "out.hdf5").exists()
+
+
+def test_texts_that_differ_have_digests_that_differ() -> None:
+    texts = [[["a\0b"]], [["a", "b"]], [["ab"]], [["a"], ["b"]], [["a", "b"], []], [[], ["a", "b"]], [["a,1", "b"]]]
+    digests = set()
+    for sentences in texts:
+        digest = TextDigest()
+        for sentence in sentences:
+            digest.add(sentence)
+        digests.add(str(digest))
+    assert len(digests) == len(texts)
+
+
+# -- what is not to be overwritten (finding 7) -------------------------------------------------------------------------
+
+
+def test_a_foreign_part_file_is_refused(tmp_path: Path, base: Elmo, whole: bytes) -> None:
+    foreign = tmp_path / "out.hdf5.part"
+    for data in (b"", b"precious"):
+        foreign.write_bytes(data)
+        every: list[dict[str, Any]] = [{}, {"resume": True}, {"overwrite": True}]
+        for flags in every:
+            with pytest.raises(OutputError, match=r"out\.hdf5\.part is not an unfinished run"):
+                job(tmp_path / "in.txt", tmp_path / "out.hdf5", base).run(**flags)
+        assert foreign.read_bytes() == data
+
+
+@pytest.mark.parametrize("flags", [[], ["--overwrite"], ["--resume"]])
+def test_an_output_that_is_an_input_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    text = write_text(tmp_path / "c.txt", 3)
+    os.link(text, tmp_path / "same.txt")
+    part = write_text(tmp_path / "d.txt.part", 3)
+    before = text.read_bytes(), part.read_bytes()
+    for source, output in (("c.txt", "c.txt"), ("c.txt", "same.txt"), ("d.txt.part", "d.txt")):
+        assert main(["embed", str(tmp_path / source), str(tmp_path / output), "--model", BASE, *flags]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert (text.read_bytes(), part.read_bytes()) == before
+    assert names(tmp_path) == {"c.txt", "same.txt", "d.txt.part"}
+
+
+def test_a_link_is_not_followed(tmp_path: Path, base: Elmo, whole: bytes) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    for name in ("out.hdf5", "out.hdf5.part"):
+        (tmp_path / name).symlink_to(precious)
+        with pytest.raises(OutputError, match="is a link, which is not followed"):
+            job(tmp_path / "in.txt", tmp_path / "out.hdf5", base).run(overwrite=True)
+        (tmp_path / name).unlink()
+    assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_devices_pipes_and_folders_are_refused(tmp_path: Path, overwrite: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null"), Path("/dev/stdout")):
+        with pytest.raises(OutputError, match=r"is a (device|link)"), new_file(path, overwrite=overwrite):
+            pass
+        with pytest.raises(OutputError, match=r"is a (device|link)"), new_hdf5(path, overwrite=overwrite):
+            pass
+    for name in (f"{tmp_path}/", f"{tmp_path}/new/", str(tmp_path)):
+        with pytest.raises(OutputError, match="is a folder"), new_file(name, overwrite=overwrite):
+            pass
+    assert names(tmp_path) == {"pipe"}
+
+
+def test_a_file_that_appears_during_a_run_stays(tmp_path: Path, base: Elmo, whole: bytes) -> None:
+    out = tmp_path / "out.hdf5"
+
+    def appear(report: CorpusReport) -> None:
+        if report.n_sentences == 12:
+            out.write_text("precious")
+
+    with pytest.raises(OutputError, match=r"out\.hdf5 exists already"):
+        job(tmp_path / "in.txt", out, base).run(progress=appear)
+    assert out.read_text() == "precious"
+    out.unlink()
+    job(tmp_path / "in.txt", out, base).run(resume=True)
+    assert out.read_bytes() == whole
+
+
+def test_a_file_that_appears_at_the_very_end_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OutputError, match="appeared meanwhile and was left as it is"), new_file(tmp_path / "out"):
+        (tmp_path / "out").write_text("precious")
+    for code in (errno.EPERM, errno.ENOTSUP):  # file systems without links
+
+        def no_links(*_: object, code: int = code) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(os, "link", no_links)
+        with pytest.raises(OutputError, match="appeared meanwhile"), new_file(tmp_path / "out2"):
+            (tmp_path / "out2").write_text("precious")
+        (tmp_path / "out2").unlink()
+        with new_file(tmp_path / "out3", overwrite=False) as partial:
+            partial.write_text("new")
+        (tmp_path / "out3").unlink()
+    assert names(tmp_path) == {"out"}
+
+
+# -- odd names and values (finding 11) ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["x" * 238, "x" * 245, "x" * 252, "x" * 255, "x" * 300, "\udcff", "a\0b"])
+def test_a_name_that_cannot_be_written_is_one_error(tmp_path: Path, base: Elmo, name: str) -> None:
+    text = write_text(tmp_path / "in.txt", 3)
+    for write in (
+        lambda: job(text, tmp_path / name, base).run(),
+        lambda: write_npz(tmp_path / name, []),
+        lambda: VectorFile(tmp_path / name).__exit__(None, None, None),
+    ):
+        outcome(write)
+    assert not [found for found in names(tmp_path) if found.endswith((".part", ".checkpoint"))]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"{'9' * 5000} 3\n", "line 1"),
+        (f"{'9' * 30} 3\n", "line 1"),
+        ("1 2\nbank nan 1\n", "line 2: a number that is not finite"),
+        ("1 2\nbank 1 inf\n", "line 2: a number that is not finite"),
+        ("1 2\nbank 1 1e999\n", "line 2: a number that is not finite"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_odd_word_vectors_are_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "words.txt").write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_word2vec(tmp_path / "words.txt")
+
+
+def test_a_lone_surrogate_is_no_word_in_a_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lone surrogate"):
+        write_word2vec(tmp_path / "words.txt", WordVectors(["a\ud800"], np.zeros((1, 2))))
+    assert names(tmp_path) == set()
+
+
+# -- races (finding 12) ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])
+@pytest.mark.parametrize("moment", ["before the renaming", "after the renaming", "before the deletion"])
+def test_a_second_run_at_the_end_of_the_first_harms_nothing(
+    tmp_path: Path, base: Elmo, whole: bytes, monkeypatch: pytest.MonkeyPatch, flags: dict[str, Any], moment: str
+) -> None:
+    out = tmp_path / "out.hdf5"
+    outcomes: list[str] = []
+
+    def second() -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr(embed, "WINDOW", 4)
+        try:
+            job(tmp_path / "in.txt", out, base).run(**flags)
+        except OutputError as error:
+            outcomes.append(str(error))
+        else:
+            outcomes.append("finished")
+            assert out.read_bytes() == whole
+
+    if moment == "before the deletion":
+        forget = resume.forget_checkpoint
+
+        def forgets(target: Path) -> None:
+            if out.exists():
+                second()
+            forget(target)
+
+        monkeypatch.setattr(resume, "forget_checkpoint", forgets)
+    else:
+        link = os.link
+
+        def links(source: Path, target: Path) -> None:
+            if target == out and moment == "before the renaming":
+                second()
+            link(source, target)
+            if target == out and moment == "after the renaming":
+                second()
+
+        monkeypatch.setattr(os, "link", links)
+    job(tmp_path / "in.txt", out, base).run(checkpoint_seconds=0)
+    assert len(outcomes) == 1
+    assert out.read_bytes() == whole
+    assert names(tmp_path) == {"in.txt", "out.hdf5"}
+
+
+# -- on the disk (finding 15) ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_every_writer_waits_for_the_disk_before_it_renames_and_after(
+    tmp_path: Path, base: Elmo, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    steps: list[str] = []
+    fsync, link, replace = os.fsync, os.link, Path.replace
+
+    def syncs(descriptor: int) -> None:
+        steps.append("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file")  # noqa: PTH112
+        fsync(descriptor)
+
+    def links(source: Path, target: Path) -> None:
+        steps.append("rename")
+        link(source, target)
+
+    def replaces(path: Path, target: Path) -> Path:
+        steps.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", syncs)
+    monkeypatch.setattr(os, "link", links)
+    monkeypatch.setattr(Path, "replace", replaces)
+    words = WordVectors(["a"], np.zeros((1, 2)))
+    writers: dict[str, Callable[[Path], None]] = {
+        "npz": lambda path: write_npz(path, [np.zeros(2)], overwrite=overwrite),
+        "word2vec": lambda path: write_word2vec(path, words, overwrite=overwrite),
+        "hdf5": lambda path: VectorFile(path, overwrite=overwrite).__exit__(None, None, None),
+        "index": lambda path: build_index(path, base, [["a"]]),
+    }
+    for name, write in writers.items():
+        steps.clear()
+        write(tmp_path / name)
+        assert steps == ["file", "rename", "folder"], name
+    text = write_text(tmp_path / "in.txt", 3)
+    steps.clear()
+    job(text, tmp_path / "run.hdf5", base).run(checkpoint_seconds=0, overwrite=overwrite)
+    layout, checkpoint, end = (["file", "rename", "folder"],) * 3
+    assert steps == [*layout, "file", *checkpoint, *end, "folder"]  # the last one after the checkpoint is deleted
+
+
+# -- signals (finding 16) ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("times", [1, 2, 10])
+def test_any_number_of_signals_ends_in_one_line(tmp_path: Path, number: signal.Signals, times: int) -> None:
+    text, out = write_text(tmp_path / "in.txt", 30_000), tmp_path / "out.hdf5"
+    words = command(text, out, "--model", BASE, "--checkpoint", "0")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not checkpoint_of(out).exists():
+            time.sleep(0.01)
+        for _ in range(times):
+            process.send_signal(number)
+            time.sleep(0.002)
+        message = process.communicate()[1].decode()
+    assert process.returncode == 128 + number, message
+    *progress, last = message.splitlines()
+    assert last.startswith(f"numpy-elmo: {number.name}: stopped; ")
+    assert last.endswith(" sentences are kept, the same command with --resume continues after them")
+    assert all("tokens/s" in line for line in progress), message
+
+
+def test_a_signal_that_the_parent_ignores_stays_ignored(tmp_path: Path) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    text, out = write_text(tmp_path / "in.txt", 6_000), tmp_path / "out.hdf5"
+    with subprocess.Popen(
+        command(text, out, "--model", BASE),
+        stdout=subprocess.DEVNULL,
+        preexec_fn=ignore,  # noqa: PLW1509 -- no other threads
+    ) as process:
+        while process.poll() is None and not Path(f"{out}.part").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGHUP)
+    assert process.returncode == 0
+    assert out.exists()
+
+
+def test_the_command_runs_in_any_thread_and_leaves_the_handlers(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    text, found = write_text(tmp_path / "in.txt", 3), []
+    words = ["embed", str(text), str(tmp_path / "out.hdf5"), "--model", BASE, "--overwrite"]
+    thread = threading.Thread(target=lambda: found.append(main(words)))
+    thread.start()
+    thread.join()
+    assert found == [0]
+    assert main(words) == 0
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+# -- where messages go (finding 4) -------------------------------------------------------------------------------------
+
+TALKATIVE = "import sys; from numpy_elmo.cli import main, progress; progress.INTERVAL = 0; sys.exit(main())"
+
+
+def test_the_work_goes_on_when_nobody_reads_its_progress(tmp_path: Path) -> None:
+    text = write_text(tmp_path / "in.txt", 6_000)
+    words = [sys.executable, "-c", TALKATIVE, "embed", str(text)]
+    more = ["--model", BASE]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as gone, Path("/dev/full").open("wb") as full:  # noqa: PTH123
+        for name, stream in {"gone": gone, "full": full}.items():
+            done = subprocess.run([*words, str(tmp_path / name), *more], stderr=stream, check=False)
+            assert done.returncode == 0
+    done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *words, str(tmp_path / "closed"), *more], check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "gone").read_bytes() == (tmp_path / "full").read_bytes() == (tmp_path / "closed").read_bytes()
+
+
+def test_a_run_that_fails_says_so_in_its_status_when_nobody_reads_its_message(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", TALKATIVE, "embed", str(tmp_path / "no.txt"), str(tmp_path / "out.hdf5")]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as gone:  # noqa: PTH123
+        assert subprocess.run(words, stderr=gone, stdout=gone, check=False).returncode == 2
+
+
+def test_a_printing_command_ends_quietly_when_nobody_reads_it_and_names_a_full_disk(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "numpy_elmo", "info", BASE]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as gone, Path("/dev/full").open("wb") as full:  # noqa: PTH123
+        done = subprocess.run(words, stdout=gone, stderr=subprocess.PIPE, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        b"numpy-elmo: error: standard output cannot be written: No space left on device\n",
+    )
+
+
+# -- the environment ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["ENOSPC", "EDQUOT", "EROFS", "ESTALE", "EIO"])
+@pytest.mark.parametrize("call", ["write", "sync"])
+def test_a_disk_that_fails_during_a_run_is_one_error_and_the_run_can_be_resumed(
+    tmp_path: Path, base: Elmo, whole: bytes, monkeypatch: pytest.MonkeyPatch, code: str, call: str
+) -> None:
+    number = getattr(errno, code)
+    out = leave_unfinished(tmp_path, base)
+
+    class Broken(io.FileIO):
+        def write(self, data: Any) -> int:
+            raise OSError(number, os.strerror(number))
+
+    def enter(part: PartFile) -> PartFile:
+        part._file = broken
+        return part
+
+    def fails(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    broken = Broken(f"{out}.part", "r+")
+    run = job(tmp_path / "in.txt", out, base)
+    with broken, monkeypatch.context() as patch:
+        if call == "write":
+            patch.setattr(PartFile, "__enter__", enter)
+        else:
+            patch.setattr(resume, "sync", fails)
+        with pytest.raises(OutputError, match="cannot be written: "):
+            run.run(resume=True)
+    assert run.n_kept == 8
+    job(tmp_path / "in.txt", out, base).run(resume=True)
+    assert out.read_bytes() == whole
+
+
+# -- other platforms ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("why", ["no fcntl", "ENOTSUP", "ENOLCK"])
+def test_without_file_locks_a_run_goes_on_with_a_warning(
+    tmp_path: Path, base: Elmo, whole: bytes, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(getattr(errno, why), "no locks")
+
+    fake = None if why == "no fcntl" else SimpleNamespace(flock=no_locks, LOCK_EX=2, LOCK_NB=4)
+    monkeypatch.setattr(writing, "fcntl", fake)
+    with pytest.warns(UserWarning, match="has no file locks; let only one run write"):
+        job(tmp_path / "in.txt", tmp_path / "out.hdf5", base).run()
+    assert (tmp_path / "out.hdf5").read_bytes() == whole
+
+
+def test_on_windows_two_runs_are_told_apart_by_a_locked_byte(
+    tmp_path: Path, base: Elmo, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked: set[int] = set()
+
+    def locking(descriptor: int, mode: int, n_bytes: int) -> None:
+        assert os.lseek(descriptor, 0, os.SEEK_CUR) >= 1 << 43  # not a byte that others read
+        inode = os.fstat(descriptor).st_ino
+        if inode in locked:
+            raise PermissionError(errno.EACCES, "locked")
+        locked.add(inode)
+
+    out = leave_unfinished(tmp_path, base)
+    monkeypatch.setattr(writing, "fcntl", None)
+    monkeypatch.setattr(writing, "_LOCKED_BYTE", 1 << 43)  # Linux has no places beyond its largest file
+    monkeypatch.setattr(writing, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2))
+    with Path(f"{out}.part").open("r+b") as other:
+        assert writing.lock(other.fileno())
+        with pytest.raises(OutputError, match="is being written by another process"):
+            job(tmp_path / "in.txt", out, base).run(resume=True)
+    locked.clear()
+    job(tmp_path / "in.txt", out, base).run(resume=True)
+    assert out.read_bytes() == whole
+
+
+def test_on_windows_a_file_is_closed_before_it_is_renamed_and_waited_for(
+    tmp_path: Path, base: Elmo, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = 0
+
+    def rename(path: Path, target: Path) -> None:
+        nonlocal refused
+        open_now = {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}  # noqa: PTH208
+        assert os.fspath(path) not in open_now
+        if target.exists():
+            raise FileExistsError(target)
+        refused += 1
+        if refused % 2:
+            raise PermissionError(errno.EACCES, "open in a virus scanner")
+        os.rename(path, target)  # noqa: PTH104
+
+    monkeypatch.setattr(writing, "WINDOWS", True)
+    monkeypatch.setattr(Path, "rename", rename)
+    out = tmp_path / "out.hdf5"
+    job(tmp_path / "in.txt", out, base).run(checkpoint_seconds=0)
+    assert out.read_bytes() == whole
+    assert refused
+    monkeypatch.setattr(writing, "_PATIENCE", 0.0)
+    monkeypatch.setattr(Path, "rename", lambda path, target: os.rename(path, target))  # noqa: PLW0108, PTH104
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EACCES, "in use")))
+    with pytest.raises(OutputError, match=r"cannot be written: .*in use"):
+        job(tmp_path / "in.txt", out, base).run(overwrite=True)
+    assert out.read_bytes() == whole
+
+
+def test_folders_that_cannot_be_synced_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync = os.fsync
+
+    def no_folders(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):  # noqa: PTH112
+            raise OSError(errno.EINVAL, "not here")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", no_folders)
+    with new_file(tmp_path / "out") as partial:
+        partial.write_text("whole")
+    assert (tmp_path / "out").read_text() == "whole"
+
+
+def test_on_macos_the_drive_itself_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", lambda _, what: asked.append(what))
+    with new_file(tmp_path / "out") as partial:
+        partial.write_text("whole")
+    assert asked == [51]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_terminal_that_is_not_utf8_shows_what_it_can(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "in.txt").write_text("日本 bank\nbank 日本\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "numpy_elmo", "neighbors", "bank", str(tmp_path / "in.txt"), "--model", BASE],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=True,
+    )
+    assert rb"\u65e5\u672c [bank]" in done.stdout
+
+
+def test_what_a_killed_writer_left_is_deleted_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:
+    dead = tmp_path / ".out.0123abcd.part"
+    others = [tmp_path / name for name in (".out2.0123abcd.part", ".out.part", "out.0123abcd.part", ".out.xyz.part")]
+    for path in (dead, *others):
+        path.write_text("left")
+    with new_file(tmp_path / "out", overwrite=True) as living:
+        assert not dead.exists()
+        with new_file(tmp_path / "out") as partial:
+            assert living.exists()
+            partial.write_text("second")
+    assert names(tmp_path) == {path.name for path in others} | {"out"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_model_is_told_from_others_without_reading_what_it_does_not_use(model_folder: Path) -> None:
+    digest = resume.model_digest(load(model_folder))
+    os.mkfifo(model_folder / "pipe")
+    with h5py.File(model_folder / "weights.hdf5", "r+") as file:
+        file.create_dataset("endless", (10**12,), dtype="f4")  # declared, not written
+        file.create_dataset("hanging", (4,), dtype="f4", external=[(str(model_folder / "pipe"), 0, 16)])
+        group = file
+        for _ in range(200):
+            group = group.create_group("g")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert resume.model_digest(load(model_folder)) == digest
