@@ -315,8 +315,8 @@ def test_a_word_that_the_format_cannot_hold_is_an_error_and_nothing_is_written(t
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1: the number of words"),
-        ("bank 0.1 0.2\n", "line 1: the number of words"),
+        ("", "line 1: expected the number of words"),
+        ("bank 0.1 0.2\n", "line 1: expected the number of words"),
         ("1 2\nbank 0.1 x\n", "line 2: .*a word and numbers"),
         ("1 2\nbank 0.1\n", "line 2: 1 numbers, where the first line says 2"),
         ("3 2\nbank 0.1 0.2\n", "1 words, where its first line says 3"),

@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -124,6 +126,44 @@ def test_a_part_made_otherwise_is_refused(client: Client, tmp_path: Path) -> Non
     embed_files(*arguments, client=client)
     with pytest.raises(PartsFailedError, match=r"two.txt-00000.hdf5: OutputError: .* made with layers='all'"):
         embed_files(*arguments, client=client, options=EmbedOptions(layers="top"))
+
+
+@pytest.mark.parametrize("file_format", ["hdf5", "parquet"])
+def test_parts_of_another_text_or_another_cut_are_refused(client: Client, tmp_path: Path, file_format: Any) -> None:
+    text = tmp_path / "in.txt"
+    text.write_text("".join(f"sentence {k}\n" for k in range(20)))
+    options = EmbedOptions(pool="mean", layers="top")
+
+    def embed(n: int) -> int:
+        return embed_files(
+            str(text),
+            BASE,
+            tmp_path / "out",
+            client=client,
+            sentences_per_part=n,
+            options=options,
+            file_format=file_format,
+        ).n_sentences
+
+    assert embed(10) == 20
+    assert embed(10) == 20
+    with pytest.raises(PartsFailedError, match="was made with another text") as caught:
+        embed(5)
+    assert len(caught.value.failed) == 2
+    text.write_text("".join(f"sentence {k}!\n" for k in range(20)))
+    with pytest.raises(PartsFailedError, match="was made with another text"):
+        embed(10)
+
+
+def test_values_beyond_float16_are_refused_in_parquet_too(client: Client, tmp_path: Path, model_folder: Path) -> None:
+    with h5py.File(model_folder / "weights.hdf5", "r+") as file:
+        file["CNN_proj/b_proj"][...] = 70000.0
+    (tmp_path / "in.txt").write_text("one\n")
+    options = EmbedOptions(pool="mean", layers=0, dtype="float16")
+    arguments = (str(tmp_path / "in.txt"), model_folder, tmp_path / "out")
+    with pytest.raises(PartsFailedError, match="sentence 0 has values beyond float16's largest"):
+        embed_files(*arguments, client=client, file_format="parquet", options=options)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_no_files_and_equal_names_are_refused(client: Client, tmp_path: Path) -> None:
