@@ -94,15 +94,18 @@ def find_model(
         return _find_checkpoint(Folder(path.parent), path.name, options)
     if not exists(path):
         if not (isinstance(source, str) and published.is_name(source)):
+            if "://" in str(source):
+                raise ModelNotFoundError(_answer_to_address(str(source)))
             raise ModelNotFoundError(f"{path}: there is no such file or folder; give a folder, a zip or a model's name")
         path = published.find(source)
     place = place_of(path)
     if place is None:
-        check_is_hdf5(path, str(path))
-        if options is None:
-            raise InputError(f"{path} is a weight file; give its options file too (options=...), or the folder of both")
         place = Folder(path.parent)
-        return ModelFiles(str(path), _options(place, options), partial(open_arrays, path, str(path)), place)
+        given = None if options is None else _options(place, options)
+        check_is_hdf5(path, str(path))
+        if given is None:
+            raise InputError(f"{path} is a weight file; give its options file too (options=...), or the folder of both")
+        return ModelFiles(str(path), given, partial(open_arrays, path, str(path)), place)
     weights = pick_weights(place)
     if weights is not None:
         return ModelFiles(place.label(weights), _options(place, options), partial(place.open_hdf5, weights), place)
@@ -125,6 +128,17 @@ def _options(place: Place, given: str | os.PathLike[str] | None) -> ModelOptions
     return decode_options(place.read(beside, OPTIONS), place.label(beside))
 
 
+def _answer_to_address(address: str) -> str:
+    """Say what to do with a web address that was given for a model."""
+    for model in published.table().values():
+        if any(address in file.addresses for file in model.files):
+            return (
+                f"{address} is an address, and nothing is fetched on loading; fetch the model once with "
+                f"numpy_elmo.download({model.name!r}), then load({model.name!r})"
+            )
+    return f"{address} is an address, and nothing is fetched on loading; fetch the files, and give their folder"
+
+
 def _find_checkpoint(place: Place, prefix: str, options: str | os.PathLike[str] | None) -> ModelFiles:
     name, open_weights = place.label(prefix), partial(open_checkpoint, place, prefix)
     assumed = ""
@@ -139,12 +153,16 @@ def _find_checkpoint(place: Place, prefix: str, options: str | os.PathLike[str] 
 
 def pick_weights(place: Place) -> str | None:
     """Return the name of the weight file in a place.  A softmax beside it is no model by itself."""
-    return pick(place, "model.hdf5", "*.hdf5", "weight file", remedy="give both files by path", without="softmax")
+    what, remedy = "weight file", "give both files by path"
+    found = pick(place, "model.hdf5", "*.hdf5", what, remedy=remedy, without="softmax")
+    return found or pick(place, "weights_file", "weights_file", what, remedy=remedy)  # as bio_embeddings keeps them
 
 
 def pick_options(place: Place) -> str | None:
     """Return the name of the options file in a place."""
-    return pick(place, "options.json", "*options*.json", "options file", remedy="give both files by path")
+    what, remedy = "options file", "give both files by path"
+    found = pick(place, "options.json", "*options*.json", what, remedy=remedy)
+    return found or pick(place, "options_file", "options_file", what, remedy=remedy)
 
 
 def pick_checkpoint(place: Place) -> str | None:

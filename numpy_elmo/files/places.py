@@ -89,7 +89,10 @@ def _bounded(data: bytes, kind: Kind, name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Folder:
-    """The files of a folder, without those of folders in it.  Links out of it are not followed (`InputError`)."""
+    """The files of a folder, without those of folders in it.
+
+    Links out of it are refused (`InputError`), but for those of huggingface_hub's cache into its own blobs.
+    """
 
     path: Path
 
@@ -122,8 +125,10 @@ class Folder:
     def _inside(self, name: str) -> Path:
         path = self.path / name
         try:
-            target = path.resolve()
-            is_inside = target.is_relative_to(self.path.resolve())
+            target, folder = path.resolve(), self.path.resolve()
+            is_inside = target.is_relative_to(folder)
+            if folder.parent.name == "snapshots":  # huggingface_hub's cache: snapshots/HASH/NAME -> ../../blobs/HASH
+                is_inside |= target.is_relative_to(folder.parents[1] / "blobs")
         except (OSError, RuntimeError) as error:
             raise InputError(f"{path} is a link that ends nowhere ({error}); put the file in its place") from error
         if not is_inside:

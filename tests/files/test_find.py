@@ -15,6 +15,7 @@ import pytest
 
 from numpy_elmo import load
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, ModelNotFoundError, OptionsError, WeightsError
+from numpy_elmo.files import published
 from numpy_elmo.layers.arrays import Array
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
@@ -293,3 +294,71 @@ def test_an_unknown_precision(model_folder: Path) -> None:
 def test_an_unknown_name_is_an_error_of_the_package() -> None:
     with pytest.raises(ElmoError, match="orignal"):
         load("orignal")
+
+
+# -- folders as people have them -------------------------------------------------------------------------------------
+
+
+def hub_cache(folder: Path, root: Path) -> Path:
+    """Lay a model's files out as huggingface_hub does."""
+    snapshot = root / "models--someone--elmo" / "snapshots" / "0123abc"
+    blobs = root / "models--someone--elmo" / "blobs"
+    for path in (snapshot, blobs):
+        path.mkdir(parents=True)
+    for name in ("options.json", "weights.hdf5"):
+        shutil.copy(folder / name, blobs / f"hash-of-{name}")
+        (snapshot / name).symlink_to(Path("..") / ".." / "blobs" / f"hash-of-{name}")
+    return snapshot
+
+
+def test_a_snapshot_of_hugging_face_loads(model_folder: Path, tmp_path: Path) -> None:
+    snapshot = hub_cache(model_folder, tmp_path / "hub")
+    np.testing.assert_array_equal(vectors(snapshot), vectors(model_folder))
+    # The whole cache may be somewhere else, behind a link.
+    (tmp_path / "link").symlink_to(tmp_path / "hub")
+    np.testing.assert_array_equal(
+        vectors(tmp_path / "link" / snapshot.relative_to(tmp_path / "hub")), vectors(model_folder)
+    )
+
+
+def test_a_snapshot_may_not_link_anywhere_else(model_folder: Path, tmp_path: Path) -> None:
+    snapshot = hub_cache(model_folder, tmp_path / "hub")
+    other = hub_cache(model_folder, tmp_path / "other").parents[1] / "blobs" / "hash-of-weights.hdf5"
+    for target in (model_folder / "weights.hdf5", other, Path("..") / ".." / "blobs" / ".." / ".." / "x"):
+        (snapshot / "weights.hdf5").unlink()
+        (snapshot / "weights.hdf5").symlink_to(target)
+        with pytest.raises(InputError, match="a link out of its folder"):
+            load(snapshot)
+
+
+def test_files_without_suffixes_are_found(model_folder: Path) -> None:
+    expected = vectors(model_folder)
+    (model_folder / "weights.hdf5").rename(model_folder / "weights_file")
+    (model_folder / "options.json").rename(model_folder / "options_file")
+    np.testing.assert_array_equal(vectors(model_folder), expected)
+
+
+def test_an_address_is_answered_with_the_name_to_download() -> None:
+    [_, weights] = published.lookup("small").wanted()
+    with pytest.raises(ModelNotFoundError, match=r"numpy_elmo\.download\('small'\), then load\('small'\)"):
+        load(weights.addresses[0])
+    with pytest.raises(ModelNotFoundError, match="fetch the files, and give their folder"):
+        load("https://example.org/elmo/weights.hdf5")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["config.json", "char.dic", "encoder.pkl", "token_embedder.pkl"], "ELMoForManyLangs"),
+        (["config.json", "pytorch_model.bin", "vocab.txt"], "transformers library"),
+        (["bert_config.json", "bert_model.ckpt.data-00000-of-00001"], "BERT"),
+        (["saved_model.pb"], "without its variables"),
+        (["tfhub_module.pb"], "without its variables"),
+        ([], "give the folder or zip that does"),
+    ],
+)
+def test_a_folder_that_holds_something_else_says_what(tmp_path: Path, names: list[str], message: str) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(ModelNotFoundError, match=f"holds no weight file.*{message}"):
+        load(tmp_path)

@@ -17,7 +17,7 @@ from numpy_elmo.files import published
 README = Path(__file__).parents[2] / "weights" / "README.md"
 
 NAMES = [
-    *("small", "medium", "original", "5.5B", "pt-wikipedia", "pt-brwac", "ja", "de", "eu", "pubmed", "seqvec"),
+    *("small", "medium", "original", "5.5B", "pt", "pt-wikipedia", "pt-brwac", "ja", "de", "eu", "pubmed", "seqvec"),
     "polish",
     *(f"nlpl-{number}" for number in (193, 201, 202, 203, 209, 210, 211, 217, 218, 225)),
 ]
