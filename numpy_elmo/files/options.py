@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from numpy_elmo.errors import OptionsError
@@ -251,6 +251,13 @@ def options_of_shapes(arrays: Arrays) -> ModelOptions:
     except (KeyError, IndexError, ValueError, StopIteration) as error:
         raise OptionsError(f"{arrays.name} has no options file, and is no model of characters ({error})") from error
     return parse_options(raw, arrays.name)
+
+
+def encode_options(options: ModelOptions) -> str:
+    """Return the content of an options file."""
+    cnn = asdict(options.char_cnn)
+    cnn["embedding"] = {"dim": cnn.pop("embedding_dim")}
+    return json.dumps({"lstm": asdict(options.lstm), "char_cnn": {**cnn, "n_characters": 262}}, indent=1) + "\n"
 
 
 def decode_options(data: bytes, name: str) -> ModelOptions:
