@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the model's description."""
     files = find_model(arguments.model, arguments.options_file)
     load(files)
+    mix = files.mix()
     cnn, lstm = files.options.char_cnn, files.options.lstm
     n_parameters = 0
     for shape in expected_shapes(files.options).values():
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         ("characters", f"{cnn.max_characters_per_token} a token, vectors of {cnn.embedding_dim}"),
         ("filters", f"{cnn.n_filters}: {filters}; {cnn.activation}"),
         ("highways", str(cnn.n_highway)),
+        *([("mix", f"weights {mix.weights.tolist()}, scale {mix.gamma:g}, stored with the model")] if mix else []),
         *([("assumed", files.assumed)] if files.assumed else []),
         ("checks", "the weights fit the options, and all values are finite"),
     ]

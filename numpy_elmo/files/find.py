@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PureWindowsPath
 
-from numpy_elmo.errors import InputError, ModelNotFoundError
+from numpy_elmo.errors import InputError, ModelNotFoundError, WeightsError
 from numpy_elmo.files import published
 from numpy_elmo.files.arrays import Arrays
 from numpy_elmo.files.checkpoint import AGGREGATION, check_data, open_checkpoint
 from numpy_elmo.files.hdf5 import check_is_hdf5, open_arrays
 from numpy_elmo.files.options import ASSUMED, ModelOptions, decode_options, options_of_shapes
 from numpy_elmo.files.places import OPTIONS, Folder, Place, exists, pick, place_of, read_file, to_path
+from numpy_elmo.layers.scalar_mix import ScalarMix
 
 Source = "str | os.PathLike[str] | ModelFiles"
 
@@ -56,6 +57,18 @@ class ModelFiles:
             for part in arrays.stored_bytes():
                 digest.update(part)
         return digest.hexdigest()[:32]
+
+    def mix(self) -> ScalarMix | None:
+        """Return the mix of all layers that is stored with the model, as in google/elmo; None if there is none."""
+        with self.open_weights() as arrays:
+            names = ("aggregation/weights", "aggregation/scaling")
+            if any(arrays.problem(name) for name in names):
+                return None
+            shapes = [arrays.shape(name) for name in names]
+            if shapes != [(self.options.lstm.n_layers + 1,), ()]:
+                raise WeightsError(f"{self.name}: the shapes of its mix are {shapes}, which do not fit its layers")
+            weights, scaling = (arrays.read(name, "float64") for name in names)
+            return ScalarMix(weights, float(scaling))
 
 
 def find_model(

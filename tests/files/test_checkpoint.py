@@ -99,9 +99,19 @@ def test_optimizer_slots_and_counters_are_no_arrays_of_the_model() -> None:
 
 def test_info_says_what_is_assumed_of_a_module(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(CHECKPOINTS / "hub")]) == 0
-    assert "clips of 3, skip connections, relu and 50 characters per token are assumed" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "weights [0.25, -0.5, 1.0], scale 1.5, stored with the model" in printed
+    assert "clips of 3, skip connections, relu and 50 characters per token are assumed" in printed
     assert main(["info", str(CHECKPOINTS / "training")]) == 0
     assert "assumed" not in capsys.readouterr().out
+
+
+def test_the_mix_of_a_module_is_read() -> None:
+    mix = find_model(CHECKPOINTS / "hub").mix()
+    assert mix is not None
+    assert (mix.weights.tolist(), mix.gamma) == ([0.25, -0.5, 1.0], 1.5)
+    assert find_model(CHECKPOINTS / "training").mix() is None
+    assert find_model(SOURCE).mix() is None
 
 
 def test_a_checkpoint_in_a_zip_is_read(training: Path, tmp_path: Path) -> None:
