@@ -6,35 +6,22 @@ import math
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, cast
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from numpy_elmo.elmo import load
-from numpy_elmo.errors import ModelNotFoundError, OptionsError, WeightsError
+from numpy_elmo.elmo import Elmo, load
+from numpy_elmo.errors import InputError, ModelNotFoundError, OptionsError, WeightsError
 from numpy_elmo.files import published
 from numpy_elmo.files.download import Digest, digest
-from numpy_elmo.files.find import find_model
-from numpy_elmo.files.places import ZIP_ERRORS
+from numpy_elmo.files.find import find_model, pick_options, pick_weights
+from numpy_elmo.files.places import ZIP_ERRORS, Folder
 from numpy_elmo.files.published import ArchiveMember, Measure, PublishedFile, PublishedModel, RecordedRun
-
-Array: TypeAlias = npt.NDArray[np.floating[Any]]
-
-
-class Embedder(Protocol):
-    """The part of `numpy_elmo.Elmo` that the recorded runs need."""
-
-    def embed(
-        self, sentences: Iterable[Iterable[str]], *, layers: Literal["all"], state: Literal["carry"]
-    ) -> Sequence[Array]:
-        """Return ``(n_layers + 1, n_tokens, 2 P)`` arrays, going on from the state of the call before."""
-
-    def reset_state(self) -> None:
-        """Forget the state."""
+from numpy_elmo.layers.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -233,15 +220,13 @@ def _path_of(path: Path, file: PublishedFile) -> Path | None:
     """Return where a file is in a folder, under its published name or under one that `load` takes as well."""
     if path.is_file():
         return path if file.role == "archive" else None
-    published = path / file.file_name
-    if published.is_file() or file.role not in ("options", "weights"):
-        return published if published.is_file() else None
-    if file.role == "options":
-        candidates = [path / "options.json", *sorted(path.glob("*options*.json"))]
-    else:
-        others = [other for other in sorted(path.glob("*.hdf5")) if "softmax" not in other.name]
-        candidates = [path / "model.hdf5", *others]
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    if (path / file.file_name).is_file():
+        return path / file.file_name
+    find = {"options": pick_options, "weights": pick_weights}.get(file.role)
+    with suppress(InputError):  # several fit: none is known to be it
+        if find and (name := find(Folder(path))):
+            return path / name
+    return None
 
 
 def _recognise(path: Path) -> PublishedModel | None:
@@ -260,7 +245,7 @@ def _recognise(path: Path) -> PublishedModel | None:
     return next((row for row, file in weights if facts.sha256 == file.sha256 or facts.md5 == file.md5), None)
 
 
-def check_runs(elmo: Embedder, runs: Iterable[RecordedRun]) -> list[Check]:
+def check_runs(elmo: Elmo, runs: Iterable[RecordedRun]) -> list[Check]:
     """Repeat runs of which numbers are on record, and compare.
 
     Every run starts from a fresh state, which is carried from call to call.  The measures are
