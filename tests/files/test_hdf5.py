@@ -113,7 +113,7 @@ def test_an_hdf5_without_chunk_iter_reads_packed_weights(file: Path) -> None:
     [
         "import h5py, h5py._objects\ndel h5py._objects.phil\n",  # a private name of h5py
         "import sys\nsys.modules['lzma'] = sys.modules['_lzma'] = None\n",  # a Python built without liblzma
-        "import os\ndel os.register_at_fork\n",  # Windows
+        "import os, random\ndel os.register_at_fork\n",  # Windows, where random does not ask for it
     ],
 )
 def test_the_package_works_without_what_a_platform_lacks(missing: str, tmp_path: Path) -> None:
