@@ -1,4 +1,4 @@
-"""The interface of AllenNLP's ELMo, NumPy in and NumPy out.
+"""The interface of AllenNLP's ELMo, with NumPy arrays as inputs and outputs.
 
 AllenNLP::
 
@@ -11,12 +11,12 @@ AllenNLP::
     elmo = Elmo(options_file, weight_file, 2, dropout=0)
     embeddings = elmo(batch_to_ids([["First", "sentence", "."], ["Another", "."]]))
 
-Here the import is another and the rest is the same::
+Change the import::
 
     from numpy_elmo.interfaces.allennlp import Elmo, ElmoEmbedder, batch_to_ids
 
-Programs that cannot be changed find it under the old name.  Flair, which says ``import allennlp.commands.elmo``, needs
-one line before it makes its ``ELMoEmbeddings``::
+Programs that cannot be changed can import it under the old name.  Flair, which runs ``import allennlp.commands.elmo``,
+needs this before it makes its ``ELMoEmbeddings``::
 
     import sys
     from types import SimpleNamespace
@@ -25,22 +25,22 @@ one line before it makes its ``ELMoEmbeddings``::
 
     sys.modules |= {"allennlp.commands.elmo": elmo, "allennlp": SimpleNamespace(commands=SimpleNamespace(elmo=elmo))}
 
-As there, the LSTM states go on from call to call: sentence k of a call goes on from sentence k of the call before, and
-sentences that a smaller call does not have keep their states.  ``reset_states`` starts from zeros again.
+As in AllenNLP, the LSTM state is carried from call to call: sentence k of a call starts from the state that sentence k
+of the last call left, and rows that a call lacks keep their state.  ``reset_states`` starts from zeros again.
 
-What is different:
+What differs:
 
-* Nothing is fetched.  The address of a published model's file stands for that file if the model was downloaded before
-  (``numpy-elmo download original``).
+* Nothing is fetched.  The address of a published model's file means that file, if the model was downloaded before
+  (``numpy_elmo.download("original")``).
 * Arrays are NumPy's.  Masks are boolean, as in AllenNLP 1 and 2; in 0.9 they were integers.
-* This is inference: `Elmo` applies no dropout.  There, a new `Elmo` does, until ``eval()`` is called.  The weights do
-  not change, so ``requires_grad=True`` is an error.
-* A string where a list of tokens belongs is an error.  There, every character becomes a token.
-* A sentence without tokens has no vectors, ``(L + 1, 0, 2 P)`` float32.  There, it is ``(3, 0, 1024)`` float64 whatever
-  the model.
-* A file that `ElmoEmbedder.embed_file` cannot complete is not left behind.
-* A model without skip connections works too.
-* A model with another number of characters a token than 50 works, with ``batch_to_ids(batch, max_characters=...)``.
+* `Elmo` applies no dropout, which AllenNLP does until ``eval()`` is called.  The weights do not change, so
+  ``requires_grad=True`` raises an error.
+* A string in place of a list of tokens raises an error.  In AllenNLP every character becomes a token.
+* A sentence without tokens has vectors of shape ``(L + 1, 0, 2 P)`` in float32.  AllenNLP returns ``(3, 0, 1024)`` in
+  float64 for every model.
+* `ElmoEmbedder.embed_file` leaves no file behind when it fails.
+* Models without skip connections work too.
+* Models with another number of characters per token than 50 work, with ``batch_to_ids(batch, max_characters=...)``.
 """
 
 from __future__ import annotations
@@ -63,7 +63,6 @@ from numpy_elmo.interfaces.id_batches import (
     Int64s,
     Mask,
     as_integers,
-    check_at_least,
     check_range,
     pad_ids,
     present_tokens,
@@ -73,7 +72,7 @@ from numpy_elmo.layers import scalar_mix
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches
 from numpy_elmo.network.characters import N_CHARACTERS, SENTENCE_END, SENTENCE_START, character_ids
-from numpy_elmo.network.checks import check_sentences
+from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence
 
 __all__ = [
     "DEFAULT_OPTIONS_FILE",
@@ -95,12 +94,12 @@ DEFAULT_WEIGHT_FILE = f"{_ORIGINAL}weights.hdf5"
 
 
 class ElmoOutput(TypedDict):
-    """What `Elmo` returns; T is the width of the ids, or T + 2 with boundaries.
+    """What `Elmo` returns; T is the width of the ids, plus 2 with boundaries.
 
     Attributes
     ----------
     elmo_representations : list of ndarray of float32, shape (B, T, 2 P)
-        A mix of the layers each.
+        The mixes of the layers.
     mask : ndarray of bool, shape (B, T)
         True at tokens, False at padding.
     """
@@ -112,12 +111,6 @@ class ElmoOutput(TypedDict):
 def batch_to_ids(batch: Iterable[Iterable[str]], max_characters: int = 50) -> Int64s:
     """Return the character ids of some sentences.
 
-    AllenNLP::
-
-        character_ids = batch_to_ids([["First", "sentence", "."], ["Another", "."]])
-
-    Here: the same.
-
     Parameters
     ----------
     batch : iterable of token lists
@@ -128,7 +121,7 @@ def batch_to_ids(batch: Iterable[Iterable[str]], max_characters: int = 50) -> In
     Returns
     -------
     ndarray of int64, shape (B, longest, max_characters)
-        Ids in 1..261, without the boundaries; tokens beyond a sentence's end are all 0.
+        Ids in 1..261, without the boundaries, and 0 beyond a sentence's end.
 
     Raises
     ------
@@ -137,43 +130,38 @@ def batch_to_ids(batch: Iterable[Iterable[str]], max_characters: int = 50) -> In
     InputError
         If there is no sentence, or `max_characters` leaves no room for a token's two marks.
     """
-    check_at_least(3, "max_characters", max_characters)
+    max_characters = check_count("max_characters", max_characters, minimum=3)
     return pad_ids([character_ids(tokens, max_characters) for tokens in check_sentences(batch)])
 
 
 class ScalarMix:
-    """Weighted sum of layers, whose weights a softmax makes of scalars.
+    """Weighted sum of layers; the weights are the softmax of scalars.
 
-    AllenNLP::
-
-        mix = ScalarMix(3, do_layer_norm=True, initial_scalar_parameters=[0.2, -0.1, 0.4])
-        vectors = mix(layers, mask)
-
-    Here: the same.  A trained mix is one whose two attributes were set.
+    To use a trained mix, set its two attributes.
 
     Parameters
     ----------
     mixture_size : int
         Number of layers.
     do_layer_norm : bool
-        Whether every layer is brought to mean 0 and variance 1 first.  Both are taken over all tokens of the batch, so
-        a sentence's vectors depend on its neighbours.
+        Whether to normalise every layer to mean 0 and variance 1 over all tokens of the batch.  Then a sentence's
+        vectors depend on the rest of the batch.
     initial_scalar_parameters : sequence of float, optional
         The scalars before the softmax; zeros by default.
     trainable : bool
-        There, whether training changes them; not used here.
+        Accepted for AllenNLP compatibility; no effect.
 
     Attributes
     ----------
     scalar_parameters : ndarray of float64, shape (mixture_size,)
         The scalars before the softmax; ``scalar_parameters.0`` and so on of a checkpoint.
     gamma : float
-        Scale of the sum, at first 1; ``gamma`` of a checkpoint.
+        Scale of the sum, 1 at first; ``gamma`` of a checkpoint.
 
     Raises
     ------
     InputError
-        If `mixture_size` is not positive, the number of scalars is not that, or one is not finite.
+        If `mixture_size` is not positive, the number of scalars differs from it, or a scalar is not finite.
     """
 
     def __init__(
@@ -183,7 +171,7 @@ class ScalarMix:
         initial_scalar_parameters: Sequence[float] | None = None,
         trainable: bool = True,
     ) -> None:
-        check_at_least(1, "mixture_size", mixture_size)
+        mixture_size = check_count("mixture_size", mixture_size)
         scalars = [0.0] * mixture_size if initial_scalar_parameters is None else list(initial_scalar_parameters)
         if len(scalars) != mixture_size:
             raise InputError(f"{mixture_size} layers need {mixture_size} scalars to be mixed, not {len(scalars)}")
@@ -199,7 +187,7 @@ class ScalarMix:
         tensors : sequence of ndarray, shape (..., 2 P) each
             The layers.
         mask : array of bool or int, shape (...), optional
-            Where true tokens stand; the layer norm counts these alone.  All, if not given; there, it must be.
+            Where the true tokens are; the layer norm uses only these.  All, if not given; AllenNLP requires it.
 
         Returns
         -------
@@ -208,7 +196,7 @@ class ScalarMix:
         Raises
         ------
         InputError
-            If the number of layers is not that of the scalars, or the mask has another shape.
+            If the number of layers differs from the number of scalars, or the mask has another shape.
         """
         layers = np.stack(list(tensors))
         where = None if mask is None else np.asarray(mask).astype(bool)
@@ -218,14 +206,7 @@ class ScalarMix:
 
 
 class Elmo:
-    """The model with mixes of its layers on top.  A call takes character ids and returns vectors.
-
-    AllenNLP::
-
-        elmo = Elmo(options_file, weight_file, 2, dropout=0)
-        embeddings = elmo(batch_to_ids(sentences))["elmo_representations"]
-
-    Here: the same.
+    """The model with mixes of its layers.  A call takes character ids and returns vectors.
 
     Parameters
     ----------
@@ -234,32 +215,32 @@ class Elmo:
     num_output_representations : int
         Number of mixes.
     requires_grad : bool
-        There, whether training changes the weights; here they do not change.
+        Must be False: the weights do not change.
     do_layer_norm : bool
         As for `ScalarMix`.  The boundaries count for mean and variance.
     dropout : float
-        In 0..1.  There, applied in training; here never.
+        In 0..1.  Accepted for AllenNLP compatibility; no effect.
     vocab_to_cache : list of str, optional
-        Words whose token vectors are made now, for calls with `word_inputs`.  The first stands for padding.
+        Words whose token vectors are computed now, for calls with `word_inputs`.  The first is padding.
     keep_sentence_boundaries : bool
-        Whether to return the vectors of ``<S>`` and ``</S>`` too, first and last.
+        Whether to return the vectors of ``<S>`` and ``</S>`` too.
     scalar_mix_parameters : sequence of float, optional
         The L + 1 scalars of every mix, before the softmax; zeros by default.
 
     Attributes
     ----------
     scalar_mix_0, scalar_mix_1, ... : ScalarMix
-        The mixes, as many as `num_output_representations`.
+        The `num_output_representations` mixes.
 
     Raises
     ------
     ModelNotFoundError, OptionsError, WeightsError
-        As for `numpy_elmo.load`; ModelNotFoundError also if an address is not that of a downloaded model.
+        As for `numpy_elmo.load`; ModelNotFoundError also if an address belongs to no downloaded model.
     InputTypeError
         If `vocab_to_cache` is a string instead of a list of words.
     InputError
         If `num_output_representations` is not positive, `requires_grad` is True, `dropout` is not in 0..1, or the
-        number of scalars is not that of the layers.
+        number of scalars differs from the number of layers.
     """
 
     def __init__(  # noqa: PLR0917 -- AllenNLP's order
@@ -274,7 +255,7 @@ class Elmo:
         keep_sentence_boundaries: bool = False,
         scalar_mix_parameters: Sequence[float] | None = None,
     ) -> None:
-        check_at_least(1, "num_output_representations", num_output_representations)
+        n_mixes = check_count("num_output_representations", num_output_representations)
         if requires_grad:
             raise InputError("the model's weights do not change here; give requires_grad=False")
         if not 0 <= dropout <= 1:
@@ -284,13 +265,12 @@ class Elmo:
         self._begin, self._end = elmo.encoder([SENTENCE_START, SENTENCE_END])
         self._words: Array | None = None
         if vocab_to_cache is not None:
-            [words] = check_sentences([vocab_to_cache])
+            words = check_tokens(vocab_to_cache, "vocab_to_cache")
             self._words = elmo.encoder(words) if words else None
         self._output_dim = elmo.vector_size
         self._keep_sentence_boundaries = keep_sentence_boundaries
         self._scalar_mixes = [
-            ScalarMix(elmo.n_layers + 1, do_layer_norm, scalar_mix_parameters)
-            for _ in range(num_output_representations)
+            ScalarMix(elmo.n_layers + 1, do_layer_norm, scalar_mix_parameters) for _ in range(n_mixes)
         ]
         for k, mix in enumerate(self._scalar_mixes):
             setattr(self, f"scalar_mix_{k}", mix)
@@ -300,7 +280,7 @@ class Elmo:
         return self._output_dim
 
     def eval(self) -> Elmo:
-        """Return the model, which is always as ``eval()`` leaves it there: without dropout."""
+        """Return the model, which never applies dropout."""
         return self
 
     def reset_states(self) -> None:
@@ -308,28 +288,29 @@ class Elmo:
         self._bilm.reset()
 
     def __call__(self, inputs: npt.ArrayLike, word_inputs: npt.ArrayLike | None = None) -> ElmoOutput:
-        """Return the vectors of some sentences, and move the states on.
+        """Return the vectors of some sentences, and carry the state.
 
         Parameters
         ----------
         inputs : array of int, shape (..., T, max_characters)
-            What `batch_to_ids` made: no boundaries, 0 at padding.  Further axes in front count as one, B.
+            The ids from `batch_to_ids`: no boundaries, 0 at padding.  All axes in front are the batch, B.
         word_inputs : array of int, shape (..., T), optional
-            The same sentences as places in `vocab_to_cache`; 0 is padding.  Their vectors are looked up, and `inputs`
-            is read only if a place lies outside of it, or nothing was cached.
+            The same sentences as positions in `vocab_to_cache`; 0 is padding.  Then `inputs` is read only if a position
+            is out of range, or nothing was cached.
 
         Returns
         -------
         ElmoOutput
-            A dict with ``elmo_representations`` and ``mask``.  Vectors are zero at padding, except with layer norm and
-            boundaries, as there.
+            A dict with ``elmo_representations`` and ``mask``.  Vectors are zero at padding, except with both layer norm
+            and boundaries, as in AllenNLP.
 
         Raises
         ------
         InputTypeError
             If the ids are not integers.
         InputError
-            If their shape is another, one is out of range, there is no sentence, or padding between tokens.
+            If the ids have another shape, one is out of range, there is no sentence, or there is padding between
+            tokens.
         """
         tokens, present, leading = self._cached(word_inputs) or self._encoded(inputs)
         if not len(present):
@@ -347,7 +328,7 @@ class Elmo:
         }
 
     def _cached(self, word_inputs: npt.ArrayLike | None) -> tuple[Array, Mask, tuple[int, ...]] | None:
-        """Return vectors (N, P), where they stand (B, T), and the axes in front; None if characters are needed."""
+        """Return token vectors (N, P), their mask (B, T) and the axes in front; None if characters are needed."""
         if self._words is None or word_inputs is None:
             return None
         places = as_integers(word_inputs, "the order of vocab_to_cache")
@@ -360,7 +341,7 @@ class Elmo:
         return self._words[flat[present]], present, places.shape[:-1]
 
     def _encoded(self, inputs: npt.ArrayLike) -> tuple[Array, Mask, tuple[int, ...]]:
-        """Return what `_cached` does, from characters."""
+        """Return the same as `_cached`, from characters."""
         ids = as_integers(inputs, "batch_to_ids")
         width = self._encoder.max_characters
         if ids.ndim < 3 or ids.shape[-1] != width:
@@ -378,7 +359,7 @@ class Elmo:
         return tokens, present, ids.shape[:-2]
 
     def _with_boundaries(self, tokens: Array, present: Mask) -> tuple[Array, Mask]:
-        """Return vectors (B, T + 2, P) with ``<S>`` before the first and ``</S>`` after the last token of each row."""
+        """Return vectors (B, T + 2, P) and mask with ``<S>`` and ``</S>`` around the tokens of each row."""
         mask = np.pad(present, ((0, 0), (2, 0)), constant_values=True)
         bounded = np.zeros((*mask.shape, len(self._begin)), tokens.dtype)
         bounded[:, 0] = self._begin
@@ -390,19 +371,12 @@ class Elmo:
 class ElmoEmbedder:
     """The model without a mix: the vectors of all layers.
 
-    AllenNLP::
-
-        embedder = ElmoEmbedder(options_file, weight_file, cuda_device=-1)
-        vectors = embedder.embed_sentence(["I", "ate", "an", "apple", "for", "breakfast"])
-
-    Here: the same.
-
     Parameters
     ----------
     options_file, weight_file : str or path
         The model's files, or their addresses if the model was downloaded before; by default the original model's.
     cuda_device : int
-        There, the GPU; not used here.
+        Accepted for AllenNLP compatibility; no effect.
 
     Raises
     ------
@@ -423,12 +397,12 @@ class ElmoEmbedder:
         self._elmo.reset_state()
 
     def batch_to_embeddings(self, batch: Iterable[Iterable[str]]) -> tuple[Array, Mask]:
-        """Return the vectors of a batch as one array, and move the states on.
+        """Return the vectors of a batch as one array, and carry the state.
 
         Parameters
         ----------
         batch : iterable of token lists
-            B sentences, at least one; all of them run as one batch.
+            B sentences, at least one; they run as one batch.
 
         Returns
         -------
@@ -450,7 +424,7 @@ class ElmoEmbedder:
         return self._elmo.embed_padded(checked, state="carry")
 
     def embed_sentence(self, sentence: Iterable[str]) -> Array:
-        """Return the vectors of a sentence, and move the state of row 0 on.
+        """Return the vectors of a sentence, and carry the state of row 0.
 
         Parameters
         ----------
@@ -469,27 +443,25 @@ class ElmoEmbedder:
         return self.embed_batch([sentence])[0]
 
     def embed_batch(self, batch: Iterable[Iterable[str]]) -> list[Array]:
-        """Return the vectors of a batch, and move the states on.
+        """Return the vectors of a batch, and carry the state.
 
         Parameters
         ----------
         batch : iterable of token lists
-            The sentences; all of them run as one batch.  One empty sentence alone does not run, as there: the states
-            stay.  Beside others, an empty sentence moves its state on.
+            The sentences; they run as one batch.  As in AllenNLP, a batch of one empty sentence does not run and leaves
+            the state.
 
         Returns
         -------
         list of ndarray of float32, shape (L + 1, n_tokens, 2 P)
-            An array a sentence.
+            One array per sentence.
 
         Raises
         ------
         InputTypeError
             If a sentence is a string instead of a list of tokens, or a token is not a string.
         """
-        checked = check_sentences(batch)
-        runs = checked != [[]]
-        return self._elmo.embed(checked, state="carry" if runs else "reset", batch_size=max(1, len(checked)))
+        return self._embed_batch(check_sentences(batch))
 
     def embed_sentences(self, sentences: Iterable[Iterable[str]], batch_size: int = 64) -> Iterator[Array]:
         """Yield the vectors of some sentences, in order.
@@ -497,7 +469,7 @@ class ElmoEmbedder:
         Parameters
         ----------
         sentences : iterable of token lists
-            Read when they are needed, a batch at a time.
+            Read one batch at a time, when needed.
         batch_size : int
             Sentences that run together.
 
@@ -508,12 +480,17 @@ class ElmoEmbedder:
         Raises
         ------
         InputTypeError
-            As for `embed_batch`, when the sentence's turn comes.
+            As for `embed_batch`, when the sentence is read.
         InputError
             If `batch_size` is not positive.
         """
-        check_at_least(1, "batch_size", batch_size)
-        return (vectors for batch in batches(sentences, batch_size) for vectors in self.embed_batch(batch))
+        batch_size = check_count("batch_size", batch_size)
+        checked = each_sentence(sentences)
+        return (vectors for batch in batches(checked, batch_size) for vectors in self._embed_batch(batch))
+
+    def _embed_batch(self, batch: list[list[str]]) -> list[Array]:
+        runs = batch != [[]]
+        return self._elmo.embed(batch, state="carry" if runs else "reset", batch_size=max(1, len(batch)))
 
     def embed_file(  # noqa: PLR0917 -- AllenNLP's order
         self,
@@ -526,36 +503,29 @@ class ElmoEmbedder:
     ) -> None:
         """Write the vectors of a text to an HDF5 file.
 
-        AllenNLP::
-
-            with open("sentences.txt", encoding="utf-8") as sentences:
-                embedder.embed_file(sentences, "vectors.hdf5", output_format="average")
-
-        Here: the same.
-
         Parameters
         ----------
         input_file : text file
-            Open; one sentence a line, tokens separated by white space.  It is read whole, and closed when all is done.
+            An open file with one sentence per line and tokens separated by white space.  It is read whole, and closed
+            at the end.
         output_file_path : str or path
-            File to write, in place of what is there: for line k, from 0, the dataset ``"k"``, float32.
+            File to write or replace: line k, from 0, becomes the dataset ``"k"``, float32.
         output_format : {"all", "top", "average"}
             All layers, (L + 1, n_tokens, 2 P), the last one or their mean, (n_tokens, 2 P).
         batch_size : int
-            Sentences that run together; the states go on from batch to batch.
+            Sentences that run together; the state is carried from batch to batch.
         forget_sentences : bool
-            Whether to leave out the dataset ``sentence_to_index``: one string, a JSON object from sentence to the name
-            of its dataset, of equal sentences the last.
+            Whether to omit the dataset ``sentence_to_index``: one string, a JSON object that maps each sentence to the
+            name of its (last) dataset.
         use_sentence_keys : bool
-            Name the datasets by their sentences; then there is no such map either.  In HDF5 a ``/`` in a name makes a
-            group.
+            Whether to name the datasets by their sentences, without the map.  In HDF5 a ``/`` in a name makes a group.
 
         Raises
         ------
         InputTypeError
             If the file is not text.
         InputError
-            If a line is blank, an argument has another value, or a sentence cannot name a dataset or is there twice.
+            If a line is blank, an argument has another value, or a sentence cannot name a dataset, or not a second one.
         OutputError
             If the file cannot be written.
         """
@@ -577,7 +547,7 @@ class ElmoEmbedder:
 
 
 def _read_lines(file: IO[str]) -> list[str]:
-    """Return the lines of a text without the white space around them; none may be blank."""
+    """Return the stripped lines of a text; none may be blank."""
     name = str(getattr(file, "name", "the text"))
     try:
         lines = [line.strip() for line in file]
@@ -591,7 +561,7 @@ def _read_lines(file: IO[str]) -> list[str]:
 
 
 def _local(file: PathLike) -> Path:
-    """Return where a file is; an address stands for the file of a published model that was downloaded."""
+    """Return the path of a file; an address means the file of a published model that was downloaded."""
     address = os.fspath(file)
     if "://" not in address:
         return Path(file)

@@ -1,6 +1,6 @@
-"""The interface of bilm-tf (the package ``bilm``), NumPy in and NumPy out.
+"""The interface of bilm-tf (the package ``bilm``), with NumPy arrays as inputs and outputs.
 
-There, ids go into a graph through placeholders and a session runs it::
+In bilm-tf, a session feeds ids to a graph through placeholders::
 
     from bilm import Batcher, BidirectionalLanguageModel, weight_layers
 
@@ -14,7 +14,7 @@ There, ids go into a graph through placeholders and a session runs it::
         context_ids = batcher.batch_sentences(tokenized_context)
         vectors = sess.run(elmo_context_input["weighted_op"], feed_dict={context_character_ids: context_ids})
 
-Here the ids go in directly, and arrays come out::
+Here a call takes the ids and returns arrays::
 
     from numpy_elmo.interfaces.bilm import Batcher, BidirectionalLanguageModel, weight_layers
 
@@ -23,15 +23,15 @@ Here the ids go in directly, and arrays come out::
     context_ids = batcher.batch_sentences(tokenized_context)
     vectors = weight_layers("input", bilm(context_ids), l2_coef=0.0)["weighted_op"]
 
-What is different:
+What differs:
 
-* Every call runs the model, and moves its state on, once.
-* A placeholder had a state of its own.  Here a model has one, and `BidirectionalLanguageModel.another_input` gives the
-  same model with another.
-* ``lm_embeddings`` and ``token_embeddings`` are zero at padding.  There, the token layer is not.
-* A vocabulary without ``<S>`` or ``</S>``, and an unknown word where it lacks ``<UNK>``, are errors.  There, the last
+* Every call runs the model and carries its state, once.
+* In bilm-tf every placeholder has a state.  Here a model has one, and `BidirectionalLanguageModel.another_input`
+  returns the same model with another.
+* ``lm_embeddings`` and ``token_embeddings`` are zero at padding.  In bilm-tf the token layer is not.
+* A vocabulary without ``<S>`` or ``</S>``, and an unknown word without ``<UNK>``, raise errors.  In bilm-tf the last
   word of the vocabulary becomes the boundary, and the unknown word becomes padding.
-* Padding between tokens is an error.  There, as many tokens are lost at the sentence's end.
+* Padding between tokens raises an error.  In bilm-tf as many tokens are lost at the sentence's end.
 * Files are UTF-8 on every platform.
 """
 
@@ -58,7 +58,6 @@ from numpy_elmo.interfaces.id_batches import (
     CarriedBilm,
     Int64s,
     as_integers,
-    check_at_least,
     check_range,
     pad_ids,
     present_tokens,
@@ -78,7 +77,7 @@ from numpy_elmo.network.characters import (
     SENTENCE_START,
     character_ids,
 )
-from numpy_elmo.network.checks import check_sentences
+from numpy_elmo.network.checks import check_count, check_sentences, check_tokens
 from numpy_elmo.network.threads import chosen_threads
 
 __all__ = [
@@ -97,10 +96,10 @@ __all__ = [
 PathLike: TypeAlias = "str | os.PathLike[str]"
 Int32s: TypeAlias = npt.NDArray[np.int32]
 
-# bilm-tf passes over this line of a vocabulary.
+# bilm-tf skips this line of a vocabulary.
 _END_MARK = "!!!MAXTERMID"
 
-# Words of a vocabulary whose vectors are held at a time.
+# Words of a vocabulary whose vectors are held at once.
 _WORDS_AT_A_TIME = 4096
 
 
@@ -141,27 +140,21 @@ class WeightedLayers(TypedDict):
 
 
 class Vocabulary:
-    """Words and their ids: the lines of a vocabulary file, from 0.
-
-    bilm-tf::
-
-        vocab = Vocabulary(vocab_file, validate_file=True)
-
-    Here: the same.
+    """Words and their ids, the lines of a vocabulary file from 0.
 
     Parameters
     ----------
     filename : str or path
-        Text in UTF-8, one word a line, ``<S>`` and ``</S>`` among them.
+        Text in UTF-8, one word per line, with ``<S>`` and ``</S>``.
     validate_file : bool
-        Whether ``<UNK>`` must be there too.
+        Whether ``<UNK>`` is required too.
 
     Raises
     ------
     ModelNotFoundError
         If there is no such file.
     InputError
-        If it cannot be read, or lacks ``<S>``, ``</S>`` or, where it must have it, ``<UNK>``.
+        If it cannot be read, or lacks ``<S>``, ``</S>`` or a required ``<UNK>``.
     """
 
     def __init__(self, filename: PathLike, validate_file: bool = False) -> None:
@@ -185,7 +178,7 @@ class Vocabulary:
 
     @property
     def unk(self) -> int:
-        """Id of ``<UNK>``; -1 if there is none, as in bilm-tf."""
+        """Id of ``<UNK>``, or -1 without one, as in bilm-tf."""
         return self._word_to_id.get(UNKNOWN, -1)
 
     @property
@@ -194,13 +187,7 @@ class Vocabulary:
         return len(self._id_to_word)
 
     def word_to_id(self, word: str) -> int:
-        """Return the id of a word, or that of ``<UNK>``.
-
-        Raises
-        ------
-        InputError
-            If neither is in the vocabulary.
-        """
+        """Return the id of a word, or of ``<UNK>``; InputError if neither is in the vocabulary."""
         line = self._word_to_id.get(word, self.unk)
         if line < 0:
             raise InputError(
@@ -214,7 +201,7 @@ class Vocabulary:
         return self._id_to_word[cur_id]
 
     def decode(self, cur_ids: Iterable[int]) -> str:
-        """Return the words of some ids, with spaces between them."""
+        """Return the words of some ids, joined by spaces."""
         return " ".join(self.id_to_word(cur_id) for cur_id in cur_ids)
 
     def encode(self, sentence: str | Sequence[str], reverse: bool = False, split: bool = True) -> Int32s:
@@ -225,9 +212,9 @@ class Vocabulary:
         sentence : str, or sequence of str with ``split=False``
             The sentence.
         reverse : bool
-            Whether the words come last to first: the boundaries change places.
+            Whether the words come last to first, so that the boundaries change places.
         split : bool
-            Whether `sentence` is a string, to be split at white space.
+            Whether `sentence` is a string to split at white space.
 
         Returns
         -------
@@ -242,21 +229,14 @@ class Vocabulary:
 
 
 class UnicodeCharsVocabulary(Vocabulary):
-    """A vocabulary that also gives words as characters.
-
-    bilm-tf::
-
-        vocab = UnicodeCharsVocabulary(vocab_file, 50)
-        vocab.encode_chars("a tokenised sentence")
-
-    Here: the same.  The ids are in 0..260; `Batcher` adds 1, to keep 0 for padding.
+    """A vocabulary that also encodes words as characters, in 0..260; `Batcher` adds 1 because its 0 is padding.
 
     Parameters
     ----------
     filename : str or path
         As for `Vocabulary`.
     max_word_length : int
-        Characters of a token, its two marks included: 50 in the published models.
+        Characters per token, its two marks included: 50 in the published models.
     validate_file : bool
         As for `Vocabulary`.
 
@@ -274,8 +254,7 @@ class UnicodeCharsVocabulary(Vocabulary):
 
     def __init__(self, filename: PathLike, max_word_length: int, validate_file: bool = False) -> None:
         super().__init__(filename, validate_file)
-        check_at_least(3, "max_word_length", max_word_length)
-        self.max_word_length = max_word_length
+        self.max_word_length = check_count("max_word_length", max_word_length, minimum=3)
 
     @property
     def bos_chars(self) -> Int32s:
@@ -289,7 +268,7 @@ class UnicodeCharsVocabulary(Vocabulary):
 
     @property
     def word_char_ids(self) -> Int32s:
-        """Characters of all words, shape (size, max_word_length); made when asked for."""
+        """Characters of all words, shape (size, max_word_length)."""
         return self._characters(self._id_to_word)
 
     def word_to_char_ids(self, word: str) -> Int32s:
@@ -318,17 +297,10 @@ class UnicodeCharsVocabulary(Vocabulary):
 class Batcher:
     """Sentences to character ids.
 
-    bilm-tf::
-
-        batcher = Batcher(vocab_file, 50)
-        context_ids = batcher.batch_sentences(tokenized_context)
-
-    Here: the same.
-
     Parameters
     ----------
     lm_vocab_file : str or path
-        A vocabulary.  Words that are not in it are spelt like those that are.
+        A vocabulary; only its boundaries are needed.
     max_token_length : int
         ``max_characters_per_token`` of the model's options: 50 in the published models.
 
@@ -352,7 +324,7 @@ class Batcher:
         Returns
         -------
         ndarray of int64, shape (n, longest + 2, max_token_length)
-            Ids in 1..261; tokens beyond a sentence's end are all 0.
+            Ids in 1..261, and 0 beyond a sentence's end.
 
         Raises
         ------
@@ -366,13 +338,6 @@ class Batcher:
 
 class TokenBatcher:
     """Sentences to token ids, for models that look tokens up.
-
-    bilm-tf::
-
-        batcher = TokenBatcher(vocab_file)
-        context_ids = batcher.batch_sentences(tokenized_context)
-
-    Here: the same.
 
     Parameters
     ----------
@@ -399,7 +364,7 @@ class TokenBatcher:
         Returns
         -------
         ndarray of int64, shape (n, longest + 2)
-            Lines of the vocabulary, from 1; 0 beyond a sentence's end.
+            Lines of the vocabulary, from 1, and 0 beyond a sentence's end.
 
         Raises
         ------
@@ -414,22 +379,9 @@ class TokenBatcher:
 class BidirectionalLanguageModel:
     """The model.  A call takes ids and returns vectors.
 
-    bilm-tf, with characters and with tokens::
-
-        bilm = BidirectionalLanguageModel(options_file, weight_file)
-        bilm = BidirectionalLanguageModel(
-            options_file, weight_file, use_character_inputs=False, embedding_weight_file=token_embedding_file
-        )
-        ops = bilm(ids_placeholder)
-        embeddings = sess.run(ops["lm_embeddings"], feed_dict={ids_placeholder: batcher.batch_sentences(sentences)})
-
-    Here the constructor is the same, and then::
-
-        embeddings = bilm(batcher.batch_sentences(sentences))["lm_embeddings"]
-
-    The LSTM states go on from call to call, as there: sentence k of a call goes on from sentence k of the call before,
-    and sentences that a smaller call does not have keep their states.  `reset_states` starts from zeros again.  The
-    states are of one thread; `another_input` gives a second one its own.
+    As in bilm-tf, the LSTM state is carried from call to call: sentence k of a call starts from the state that sentence
+    k of the last call left, and rows that a call lacks keep their state.  `reset_states` starts from zeros again.  Only
+    one thread may use the state; `another_input` gives a second thread its own.
 
     Parameters
     ----------
@@ -438,12 +390,12 @@ class BidirectionalLanguageModel:
     weight_file : str or path
         The model's weights.
     use_character_inputs : bool
-        Whether ids are those of characters (`Batcher`) or of tokens (`TokenBatcher`).
+        Whether ids are of characters (`Batcher`) or of tokens (`TokenBatcher`).
     embedding_weight_file : str or path, optional
-        File with the dataset ``embedding``, one row a token: what `dump_token_embeddings` wrote, or the weights of a
-        model that was trained on token ids.  By default it is the weight file.  Not looked at with character inputs.
+        File with the dataset ``embedding``, one row per token: written by `dump_token_embeddings`, or the weights of a
+        model that was trained on token ids.  By default the weight file; not read with character inputs.
     max_batch_size : int
-        Sentences that a call may have.
+        Most sentences in a call.
 
     Raises
     ------
@@ -461,8 +413,7 @@ class BidirectionalLanguageModel:
         embedding_weight_file: PathLike | None = None,
         max_batch_size: int = 128,
     ) -> None:
-        check_at_least(1, "max_batch_size", max_batch_size)
-        self._max_batch_size = max_batch_size
+        self._max_batch_size = check_count("max_batch_size", max_batch_size)
         self._encode: Callable[[npt.NDArray[np.intp]], Array]
         self._max_characters: int | None = None
         if use_character_inputs:
@@ -484,34 +435,24 @@ class BidirectionalLanguageModel:
         self._bilm.reset()
 
     def another_input(self) -> BidirectionalLanguageModel:
-        """Return this model with a state of its own, beginning with zeros, as a second placeholder had one.
+        """Return a model with the same weights and a state of its own, which starts from zeros.
 
-        bilm-tf::
-
-            context_embeddings_op = bilm(context_ids_placeholder)
-            question_embeddings_op = bilm(question_ids_placeholder)
-
-        Here::
+        It replaces bilm-tf's second placeholder::
 
             question_bilm = bilm.another_input()
             context_embeddings, question_embeddings = bilm(context_ids), question_bilm(question_ids)
-
-        Returns
-        -------
-        BidirectionalLanguageModel
-            It shares the weights with this one.
         """
         other = copy.copy(self)
         other._bilm = self._bilm.fresh()
         return other
 
     def __call__(self, ids: npt.ArrayLike) -> BilmOps:
-        """Return the vectors of some sentences, and move the states on.
+        """Return the vectors of some sentences, and carry the state.
 
         Parameters
         ----------
         ids : array of int, shape (n, T + 2, max_characters) or, without character inputs, (n, T + 2)
-            What `Batcher` or `TokenBatcher` made: boundaries included, 0 at padding.  They are taken as they are.
+            The ids from `Batcher` or `TokenBatcher`: boundaries included, 0 at padding.
 
         Returns
         -------
@@ -523,8 +464,8 @@ class BidirectionalLanguageModel:
         InputTypeError
             If the ids are not integers.
         InputError
-            If their shape is another, one is out of range, a sentence has fewer than two tokens or padding between
-            them, there are too many sentences, or another thread has used the states.
+            If the ids have another shape, one is out of range, a sentence has fewer than two tokens or padding between
+            them, there are too many sentences, or another thread has used the state.
         """
         checked, present = self._check(ids)
         tokens = self._encode(checked[present] - 1)  # [N, P], sentence after sentence
@@ -540,7 +481,7 @@ class BidirectionalLanguageModel:
         }
 
     def _check(self, ids: npt.ArrayLike) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-        """Return the ids and which tokens are there, (n, T + 2), or say what is wrong with them."""
+        """Return the ids and the mask of their tokens, (n, T + 2)."""
         array = as_integers(ids, "batch_sentences")
         of_characters = self._max_characters is not None
         expected = f"(n, T + 2, {self._max_characters})" if of_characters else "(n, T + 2)"
@@ -573,20 +514,14 @@ def weight_layers(
 ) -> WeightedLayers:
     """Mix a model's layers.
 
-    bilm-tf, whose weights are variables that a task trains::
+    In bilm-tf the weights are variables, zero at first.  Here trained values are given::
 
-        elmo_context_input = weight_layers("input", context_embeddings_op, l2_coef=0.0)
-        vectors = sess.run(elmo_context_input["weighted_op"], feed_dict=...)
-
-    Here they are numbers: zeros, where training starts, or what is given as `weights` and `gamma`::
-
-        vectors = weight_layers("input", bilm(context_ids), l2_coef=0.0)["weighted_op"]
         vectors = weight_layers("input", bilm(context_ids), weights=[0.2, -0.1, 0.4], gamma=1.3)["weighted_op"]
 
     Parameters
     ----------
     name : str
-        There, a prefix of variables' names; not used here.
+        Accepted for bilm-tf compatibility; no effect.
     bilm_ops : dict
         What `BidirectionalLanguageModel` returned.
     l2_coef : float, optional
@@ -594,8 +529,8 @@ def weight_layers(
     use_top_only : bool
         Whether to take the top layer alone, scaled by `gamma`.
     do_layer_norm : bool
-        Whether every layer is brought to mean 0 and variance 1 first.  Both are taken over all tokens of the batch, so
-        a sentence's vectors depend on its neighbours.
+        Whether to normalise every layer to mean 0 and variance 1 over all tokens of the batch.  Then a sentence's
+        vectors depend on the rest of the batch.
     weights : sequence of float, optional
         The L + 1 numbers before the softmax; ``<name>_ELMo_W`` of a checkpoint.
     gamma : float
@@ -609,7 +544,7 @@ def weight_layers(
     Raises
     ------
     InputError
-        If the number of weights is not that of the layers, or something is not finite.
+        If the number of weights differs from the number of layers, or one is not finite.
     """
     layers = np.moveaxis(bilm_ops["lm_embeddings"], 1, 0)  # [L + 1, n, T, 2 P]
     if use_top_only:
@@ -626,21 +561,14 @@ def dump_token_embeddings(
 ) -> None:
     """Write the token vectors of a vocabulary, for `BidirectionalLanguageModel` with token ids.
 
-    bilm-tf::
-
-        dump_token_embeddings(vocab_file, options_file, weight_file, token_embedding_file)
-        tf.reset_default_graph()
-
-    Here: the same, without the second line.
-
     Parameters
     ----------
     vocab_file : str or path
-        The vocabulary, ``<S>`` and ``</S>`` included.
+        The vocabulary, with ``<S>`` and ``</S>``.
     options_file, weight_file : str or path
-        The model, which reads characters.
+        A model that reads characters.
     outfile : str or path
-        HDF5 file to write: dataset ``embedding``, (words, P) float32, one row a line of the vocabulary.
+        HDF5 file to write: dataset ``embedding``, (words, P) float32, one row per line of the vocabulary.
 
     Raises
     ------
@@ -662,23 +590,17 @@ def dump_bilm_embeddings(
 ) -> None:
     """Write the vectors of all layers of a text.
 
-    bilm-tf::
-
-        dump_bilm_embeddings(vocab_file, dataset_file, options_file, weight_file, embedding_file)
-
-    Here: the same.
-
     Parameters
     ----------
     vocab_file : str or path
-        A vocabulary; nothing but its boundaries is looked at.
+        A vocabulary; only its boundaries are needed.
     dataset_file : str or path
-        Text, one sentence a line, tokens separated by white space.
+        Text with one sentence per line and tokens separated by white space.
     options_file, weight_file : str or path
         The model.
     outfile : str or path
-        HDF5 file to write: for line k, from 0, the dataset ``"k"``, (L + 1, tokens, 2 P) float32; a blank line gives
-        one without tokens.  Sentences run one by one, and each goes on from the state that the one before it left.
+        HDF5 file to write: line k, from 0, becomes the dataset ``"k"``, (L + 1, tokens, 2 P) float32; a blank line has
+        no tokens.  Sentences run one by one, each from the state that the last one left.
 
     Raises
     ------
@@ -700,7 +622,7 @@ def _bounded(sentence: str | Sequence[str], reverse: bool, split: bool) -> list[
         raise InputTypeError("with split=True the sentence is a string; give split=False for a list of tokens")
     if isinstance(sentence, str) and not split:
         raise InputTypeError("with split=False the sentence is a list of tokens; give split=True for a string")
-    words = sentence.split() if isinstance(sentence, str) else list(sentence)
+    words = sentence.split() if isinstance(sentence, str) else check_tokens(sentence, "sentence")
     return [SENTENCE_END, *words, SENTENCE_START] if reverse else [SENTENCE_START, *words, SENTENCE_END]
 
 

@@ -1,4 +1,4 @@
-"""The interface of the TF-Hub module google/elmo, NumPy in and NumPy out.
+"""The interface of the TF-Hub module google/elmo, with NumPy arrays as inputs and outputs.
 
 TensorFlow 1, with tensorflow_hub::
 
@@ -11,50 +11,47 @@ TensorFlow 1, with tensorflow_hub::
         sess.run([tf.global_variables_initializer(), tf.tables_initializer()])
         vectors = sess.run(embeddings)
 
-Here a call returns the arrays, and the session goes away::
+Here a call returns the arrays, without a session::
 
     from numpy_elmo.interfaces import hub
 
     elmo = hub.Module("tiny", trainable=True)
     vectors = elmo(["the cat is on the mat", "dogs are in the fog"], signature="default", as_dict=True)["elmo"]
 
-What is different:
+TensorFlow 2 loads the module with `load`.  What differs:
 
 * The model is a folder, a zip or a model's name, as for `numpy_elmo.load`; nothing is fetched.  ``"original"`` has the
-  sizes and the training text of google/elmo.  Nobody has said whether it has the same weights.
-* A call gives the same vectors whatever was called before, and whatever stands beside a sentence.
-* Outputs are zero beyond a sentence's end.  There, a constant that is not zero stands there, and a mean over the width
-  is wrong; ``default`` is the mean over the true tokens, as there.
+  sizes and the training text of google/elmo.  Whether it has the same weights is not known.
+* A sentence has the same vectors whatever was called before, and whatever other sentences are in the call.
+* Outputs are zero beyond a sentence's end.  In google/elmo they are a nonzero constant.  In both, ``default`` is the
+  mean over the true tokens.
 * A sentence without tokens has a ``default`` of zeros.
-* ``<S>`` and ``</S>`` are set around every sentence, as the models were trained.  Whether they are there is not
-  documented.
-* With another number of LSTM layers than two, there are as many ``lstm_outputs``.
-* With ``trainable=True``, the four numbers of the aggregation can be set, and `Module.gradient` says how a loss changes
-  with them.  The LSTMs, which google/elmo/1 trained too, stay as they are.
+* ``<S>`` and ``</S>`` surround every sentence, as in training.  Whether google/elmo adds them is not documented.
+* A model with another number of LSTM layers than two has as many ``lstm_outputs``.
+* With ``trainable=True``, the four numbers of the aggregation can be set, and `Module.gradient` returns their
+  gradient.  The LSTMs, which google/elmo/1 trained too, do not change.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.elmo import load as load_model
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
+from numpy_elmo.interfaces.id_batches import pad_vectors
+from numpy_elmo.interfaces.texts import check_column, check_texts
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import pool
 from numpy_elmo.layers.scalar_mix import MixGradient, ScalarMix
 from numpy_elmo.network.checks import check_sentences
 
 __all__ = ["LoadedModule", "Module", "Outputs", "TensorInfo", "load"]
-
-Outputs: TypeAlias = dict[str, npt.NDArray[Any]]
-"""``word_emb`` (B, T, P), ``lstm_outputs1`` and so on (B, T, 2 P), ``elmo`` (B, T, 2 P), ``default`` (B, 2 P),
-``sequence_len`` (B,)."""
 
 _SIGNATURES = ("default", "tokens")
 
@@ -79,16 +76,56 @@ class TensorInfo:
         return self.shape
 
 
+class Outputs(Mapping[str, npt.NDArray[Any]]):
+    """The outputs of a call by name.  Each is computed when it is read, so padding costs memory only where it is used.
+
+    ``word_emb``
+        What the LSTM layers read, (B, T, P).  T is the length of the longest sentence, or of the padded lists.
+    ``lstm_outputs1``, ``lstm_outputs2``
+        The LSTM layers, (B, T, 2 P).
+    ``elmo``
+        The mix of the three, (B, T, 2 P); see `Module.aggregation_weights`.
+    ``default``
+        Mean of ``elmo`` over each sentence's tokens, (B, 2 P).
+    ``sequence_len``
+        Number of tokens, (B,), int32.
+    """
+
+    def __init__(self, sentences: list[Array], width: int, vector_size: int, mix: ScalarMix) -> None:
+        self._sentences = sentences  # [L + 1, n_tokens, 2 P] each
+        self._width, self._vector_size, self._mix = width, vector_size, mix
+        lstm_outputs = [f"lstm_outputs{k}" for k in range(1, len(mix.weights))]
+        self._names = ["word_emb", *lstm_outputs, "elmo", "default", "sequence_len"]
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._names:
+            raise KeyError(name)
+        if name == "sequence_len":
+            return np.array([layers.shape[1] for layers in self._sentences], np.int32)
+        if name == "default":
+            return _stack_means(map(self._mix, self._sentences), self._vector_size)
+        if name == "word_emb":
+            size = self._vector_size // 2
+            return self._pad([layers[0, :, :size] for layers in self._sentences], size)
+        if name == "elmo":
+            return self._pad(list(map(self._mix, self._sentences)), self._vector_size)
+        return self._pad([layers[self._names.index(name)] for layers in self._sentences], self._vector_size)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<Outputs: {', '.join(self)} of {len(self._sentences)} sentences>"
+
+    def _pad(self, vectors: list[Array], size: int) -> Array:
+        return pad_vectors(vectors, (self._width, size))
+
+
 class Module:
     """The module.  A call takes sentences and returns vectors.
-
-    tensorflow_hub::
-
-        elmo = hub.Module("https://tfhub.dev/google/elmo/3", trainable=True)
-
-    Here::
-
-        elmo = hub.Module("tiny", trainable=True)
 
     Parameters
     ----------
@@ -97,7 +134,7 @@ class Module:
     trainable : bool
         Whether the aggregation's numbers may be set.
     name : str
-        There, a prefix of variables' names; not used here.
+        Accepted for tensorflow_hub compatibility; no effect.
 
     Raises
     ------
@@ -119,7 +156,7 @@ class Module:
             raise ModelNotFoundError(
                 f"{source} is an address, and nothing is fetched from here; give a folder, a zip or a model's name: "
                 "'original' has the sizes and the training text of google/elmo, get it with "
-                "'numpy-elmo download original'"
+                "numpy_elmo.download('original')"
             )
         self._elmo = load_model(source)
         self._trainable = trainable
@@ -127,9 +164,9 @@ class Module:
 
     @property
     def aggregation_weights(self) -> Array:
-        """The weights of the layers before the softmax, ``aggregation/weights`` there, (L + 1,); at first zeros.
+        """The weights of the layers before the softmax, ``aggregation/weights``, (L + 1,); zeros at first.
 
-        With ``trainable=True`` they can be set.
+        They can be set with ``trainable=True``.
         """
         return self._mix.weights
 
@@ -143,7 +180,7 @@ class Module:
 
     @property
     def aggregation_scaling(self) -> float:
-        """The scale of the mix, ``aggregation/scaling`` there; at first 1.  With ``trainable=True`` it can be set."""
+        """The scale of the mix, ``aggregation/scaling``; 1 at first.  It can be set with ``trainable=True``."""
         return self._mix.gamma
 
     @aggregation_scaling.setter
@@ -152,38 +189,18 @@ class Module:
         self._mix = ScalarMix(self._mix.weights, scaling)
 
     def get_signature_names(self) -> list[str]:
-        """Return the names that a call may give for its signature."""
+        """Return the signatures' names."""
         return list(_SIGNATURES)
 
     def get_input_info_dict(self, signature: str | None = None) -> dict[str, TensorInfo]:
-        """Return type and shape of every input of a signature.
-
-        Raises
-        ------
-        InputError
-            If there is no such signature.
-        """
+        """Return type and shape of every input of a signature."""
         text, number = np.dtype(np.str_), np.dtype(np.int32)
         if _check_signature(signature) == "default":
             return {"default": TensorInfo(text, (None,))}
         return {"tokens": TensorInfo(text, (None, None)), "sequence_len": TensorInfo(number, (None,))}
 
     def get_output_info_dict(self, signature: str | None = None) -> dict[str, TensorInfo]:
-        """Return type and shape of every output; they are the same for both signatures.
-
-        tensorflow_hub::
-
-            elmo.get_output_info_dict()["default"].get_shape()[-1].value
-
-        Here, without ``.value``::
-
-            elmo.get_output_info_dict()["default"].get_shape()[-1]
-
-        Raises
-        ------
-        InputError
-            If there is no such signature.
-        """
+        """Return type and shape of every output, which are the same for both signatures."""
         _check_signature(signature)
         size, number = self._elmo.vector_size, np.dtype(np.float32)
         layer = TensorInfo(number, (None, None, size))
@@ -221,20 +238,12 @@ class Module:
     ) -> Array | Outputs:
         """Return the vectors of some sentences.
 
-        tensorflow_hub::
-
-            elmo(["the cat is on the mat"], signature="default", as_dict=True)["elmo"]
-            elmo(inputs={"tokens": [["the", "cat"], ["dogs", ""]], "sequence_len": [2, 1]}, signature="tokens",
-                 as_dict=True)["elmo"]
-
-        Here: the same, and no session to run.
-
         Parameters
         ----------
         inputs : iterable of str, or dict
-            For the signature "default", sentences, which are split at spaces, and at nothing else.  For "tokens", a
-            dict with ``tokens``, lists of one length padded with ``""``, and ``sequence_len``, the number of tokens of
-            each; what stands beyond it is not looked at.
+            For the signature "default", sentences, which are split at spaces and nothing else.  For "tokens", a dict
+            with ``tokens``, lists padded to one length, and ``sequence_len``, the number of tokens in each; what
+            follows them is not read.
         signature : {"default", "tokens"}, optional
             What `inputs` are.
         as_dict : bool, optional
@@ -242,39 +251,27 @@ class Module:
 
         Returns
         -------
-        ndarray or dict of ndarray
-            The mean over each sentence's tokens, (B, 2 P), or the outputs by name, float32:
-
-            ``word_emb``
-                What the LSTM layers read, (B, T, P).  T is the length of the longest sentence, or of the padded lists.
-            ``lstm_outputs1``, ``lstm_outputs2``
-                The LSTM layers, (B, T, 2 P).
-            ``elmo``
-                The mix of the three, (B, T, 2 P); see `aggregation_weights`.
-            ``default``
-                Mean of ``elmo`` over each sentence's tokens, (B, 2 P).
-            ``sequence_len``
-                Number of tokens, (B,), int32.
+        ndarray of float32, shape (B, 2 P), or Outputs
+            The mean over each sentence's tokens, or all outputs by name.
 
         Raises
         ------
         InputTypeError
-            If the inputs are not of the type that they should be.
+            If the inputs have the wrong type.
         InputError
-            If there is no such signature, or tokens and lengths do not fit each other.
+            If the signature does not exist, or tokens and lengths do not match.
         """
         sentences, width = _read_strings(inputs) if _check_signature(signature) == "default" else _read_tokens(inputs)
-        outputs = self._outputs(sentences, width)
-        return outputs if as_dict else outputs["default"]
+        if as_dict:
+            return self._outputs(sentences, width)
+        return _stack_means(map(self._mix, self._elmo.embed_corpus(sentences)), self._elmo.vector_size)
 
-    def gradient(self, outputs: Outputs, upstream: Array, output: Literal["elmo", "default"] = "elmo") -> MixGradient:
-        """Return how a loss changes with the aggregation's numbers.
+    def gradient(
+        self, outputs: Mapping[str, Array], upstream: Array, output: Literal["elmo", "default"] = "elmo"
+    ) -> MixGradient:
+        """Return the gradient of a loss by the aggregation's numbers.
 
-        tensorflow_hub, where an optimizer does it::
-
-            tf.gradients(loss, elmo.variables)
-
-        Here, step by step::
+        What an optimizer does in TensorFlow is here, step by step::
 
             outputs = elmo(sentences, as_dict=True)
             by = elmo.gradient(outputs, upstream)  # upstream: gradient of the task's loss by outputs["elmo"]
@@ -283,22 +280,22 @@ class Module:
 
         Parameters
         ----------
-        outputs : dict
+        outputs : Outputs
             What a call with ``as_dict=True`` returned.
         upstream : ndarray
-            Gradient of the loss by one of the outputs, of that output's shape.
+            Gradient of the loss by one of the outputs, in that output's shape.
         output : {"elmo", "default"}
             Which one.
 
         Returns
         -------
         MixGradient
-            By the weights and by the scaling, which it calls gamma.
+            By the weights, and by the scaling, called gamma.
 
         Raises
         ------
         InputError
-            If the module is not trainable, the shapes do not fit, or there is no such output.
+            If the module is not trainable, the shapes do not match, or `output` has another value.
         """
         self._check_trainable()
         if output not in ("elmo", "default"):
@@ -306,22 +303,13 @@ class Module:
         lstm = [outputs[f"lstm_outputs{layer}"] for layer in range(1, self._elmo.n_layers + 1)]
         layers = np.stack([np.concatenate([outputs["word_emb"]] * 2, axis=-1), *lstm])  # [L + 1, B, T, 2 P]
         if output == "default":
-            layers = _means(layers, outputs["sequence_len"])  # [L + 1, B, 2 P]
+            lengths = outputs["sequence_len"]
+            means = [pool(layers[:, k, :length], "mean") for k, length in enumerate(lengths)]
+            layers = np.stack(means, axis=1)  # [L + 1, B, 2 P]
         return self._mix.gradient(layers, upstream)
 
     def _outputs(self, sentences: list[list[str]], width: int) -> Outputs:
-        vectors, mask = self._elmo.embed_padded(sentences)
-        layers = np.moveaxis(vectors, 1, 0)  # [L + 1, B, T, 2 P]
-        layers = np.pad(layers, ((0, 0), (0, 0), (0, width - layers.shape[2]), (0, 0)))
-        lengths = mask.sum(axis=1, dtype=np.int32)
-        elmo = self._mix(layers)
-        return {
-            "word_emb": layers[0, :, :, : self._elmo.vector_size // 2],
-            **{f"lstm_outputs{k}": layer for k, layer in enumerate(layers[1:], 1)},
-            "elmo": elmo,
-            "default": _means(elmo, lengths),
-            "sequence_len": lengths,
-        }
+        return Outputs(list(self._elmo.embed_corpus(sentences)), width, self._elmo.vector_size, self._mix)
 
     def _check_trainable(self) -> None:
         if not self._trainable:
@@ -344,12 +332,10 @@ class LoadedModule:
 def load(source: str | os.PathLike[str]) -> LoadedModule:
     """Load the module as TensorFlow 2 does.
 
-    tensorflow_hub::
+    With tensorflow_hub and here::
 
         elmo = hub.load("https://tfhub.dev/google/elmo/3")
         vectors = elmo.signatures["default"](tf.constant(["the cat is on the mat"]))["elmo"].numpy()
-
-    Here::
 
         elmo = hub.load("tiny")
         vectors = elmo.signatures["default"](["the cat is on the mat"])["elmo"]
@@ -394,19 +380,11 @@ def _check_signature(signature: str | None) -> str:
     return signature
 
 
-def _read_strings(inputs: Iterable[str] | Mapping[str, Any]) -> tuple[list[list[str]], int]:
+def _read_strings(inputs: object) -> tuple[list[list[str]], int]:
     """Return the tokens of sentences, and the length of the longest."""
     if isinstance(inputs, Mapping):
         raise InputTypeError('the signature "default" takes strings; give signature="tokens" with a dict of tokens')
-    if isinstance(inputs, (str, bytes)) or not isinstance(inputs, Iterable):
-        raise InputTypeError(f"sentences must be a list of strings, not {type(inputs).__name__}: give [sentence]")
-    strings = list(inputs)
-    for index, string in enumerate(strings):
-        if not isinstance(string, str):
-            raise InputTypeError(
-                f"sentence {index} must be a string, not {type(string).__name__}: give ' '.join(tokens), or "
-                'signature="tokens"'
-            )
+    strings = check_texts(inputs, "inputs", "give ' '.join(tokens), or signature=\"tokens\", for lists of tokens")
     sentences = [[token for token in string.split(" ") if token] for string in strings]
     return sentences, max(map(len, sentences), default=0)
 
@@ -415,21 +393,21 @@ def _read_tokens(inputs: object) -> tuple[list[list[str]], int]:
     """Return the tokens of padded sentences, and their length with padding."""
     if not isinstance(inputs, Mapping) or set(inputs) != {"tokens", "sequence_len"}:
         raise InputTypeError('the signature "tokens" takes a dict with "tokens" and "sequence_len"')
-    rows = check_sentences(inputs["tokens"])
+    tokens = inputs["tokens"]
+    table = list(np.asarray(tokens)) if len(getattr(tokens, "shape", ())) == 2 else check_column(tokens, '"tokens"')
+    rows = [list(check_column(row, f'row {k} of "tokens"')) for k, row in enumerate(table)]
     lengths = np.asarray(inputs["sequence_len"])
     width = len(rows[0]) if rows else 0
     if any(len(row) != width for row in rows):
         raise InputError('the lists of "tokens" have different lengths; pad the shorter ones with ""')
     if lengths.shape != (len(rows),):
-        raise InputError(f'"sequence_len" must be one number a sentence, {len(rows)} of them, not {lengths.shape}')
+        raise InputError(f'"sequence_len" must have {len(rows)} numbers, one per sentence, not {lengths.shape}')
     if rows and (lengths.dtype.kind not in "iu" or lengths.min() < 0 or lengths.max() > width):
         raise InputError(f'"sequence_len" must be integers in 0..{width}, the length of the lists of "tokens"')
-    return [row[:length] for row, length in zip(rows, lengths, strict=True)], width
+    return check_sentences(row[:length] for row, length in zip(rows, lengths, strict=True)), width
 
 
-def _means(vectors: Array, lengths: npt.NDArray[np.int32]) -> Array:
-    """Return the mean of each sentence's tokens, (..., B, 2 P), of vectors (..., B, T, 2 P)."""
-    means = np.zeros((*vectors.shape[:-2], vectors.shape[-1]), vectors.dtype)
-    for row, length in enumerate(lengths):
-        means[..., row, :] = pool(vectors[..., row, :length, :], "mean")
-    return means
+def _stack_means(sentences: Iterable[Array], vector_size: int) -> Array:
+    """Return the mean of each sentence's tokens, (B, 2 P)."""
+    means = [pool(vectors, "mean") for vectors in sentences]
+    return np.stack(means) if means else np.zeros((0, vector_size), np.float32)

@@ -1,6 +1,6 @@
-"""Batches of ids as bilm-tf and AllenNLP pad them, and a biLM that goes on from call to call.
+"""Padded batches as bilm-tf and AllenNLP make them, and a biLM that carries its state from call to call.
 
-An id is one more than here: 0 is kept for what is not there.
+Their ids are one more than this package's: 0 is padding.
 """
 
 from __future__ import annotations
@@ -21,20 +21,8 @@ Int64s: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
-def check_at_least(least: int, name: str, value: object) -> None:
-    """Refuse an argument that is not an integer of at least this (`InputError`)."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{name} must be an integer of at least {least}, not {value!r}")
-
-
 def pad_ids(sentences: Sequence[npt.NDArray[np.integer]]) -> Int64s:
-    """Stack the ids of sentences, 1 added and 0 beyond their ends.
-
-    Raises
-    ------
-    InputError
-        If there is no sentence.
-    """
+    """Stack the ids of sentences, at least one, with 1 added and 0 beyond their ends."""
     if not sentences:
         raise InputError("there is no sentence to make a batch of; give at least one")
     ids = np.zeros((len(sentences), max(map(len, sentences)), *sentences[0].shape[1:]), dtype=np.int64)
@@ -43,8 +31,16 @@ def pad_ids(sentences: Sequence[npt.NDArray[np.integer]]) -> Int64s:
     return ids
 
 
+def pad_vectors(sentences: Sequence[Array], shape: tuple[int, ...]) -> Array:
+    """Stack the vectors of sentences, (..., n_tokens, F) each, with zeros up to one shape, (..., T, F)."""
+    padded = np.zeros((len(sentences), *shape), np.float32)
+    for row, vectors in zip(padded, sentences, strict=True):
+        row[..., : vectors.shape[-2], :] = vectors
+    return padded
+
+
 def as_integers(ids: npt.ArrayLike, maker: str) -> npt.NDArray[np.intp]:
-    """Return ids as an array, or say which function makes them (`InputTypeError`)."""
+    """Return ids as an array, or raise InputTypeError with the name of the function that makes them."""
     array = np.asarray(ids)
     if array.dtype.kind not in "iu":
         raise InputTypeError(f"ids must be integers, not {array.dtype}; make them with {maker}")
@@ -52,7 +48,7 @@ def as_integers(ids: npt.ArrayLike, maker: str) -> npt.NDArray[np.intp]:
 
 
 def check_range(ids: npt.NDArray[np.intp], n_ids: int) -> None:
-    """Refuse ids that are not in 0..n_ids (`InputError`)."""
+    """Raise InputError for ids that are not in 0..n_ids."""
     if ids.size and (ids.min() < 0 or ids.max() > n_ids):
         raise InputError(
             f"ids must lie in 0..{n_ids}, these are in {ids.min()}..{ids.max()}; were they made with another "
@@ -61,23 +57,9 @@ def check_range(ids: npt.NDArray[np.intp], n_ids: int) -> None:
 
 
 def present_tokens(ids: npt.NDArray[np.intp], *, of_characters: bool) -> Mask:
-    """Return which tokens are there.
+    """Return where the tokens are, (n, T), in ids of characters (n, T, C) or tokens (n, T).
 
-    Parameters
-    ----------
-    ids : ndarray of int, shape (n, T, C) with characters, else (n, T)
-        0 at padding.
-    of_characters : bool
-        Whether a token is a row of characters.
-
-    Returns
-    -------
-    ndarray of bool, shape (n, T)
-
-    Raises
-    ------
-    InputError
-        If there is padding inside a token, or before or between a sentence's tokens.
+    Padding inside a token, or before or between a sentence's tokens, raises InputError.
     """
     present: Mask = np.any(ids, axis=2) if of_characters else ids > 0
     if of_characters and not ids[present].all():
@@ -88,32 +70,14 @@ def present_tokens(ids: npt.NDArray[np.intp], *, of_characters: bool) -> Mask:
 
 
 def without_boundaries(layers: Array, mask: Mask) -> Array:
-    """Return vectors without those of ``<S>`` and ``</S>``, zero at padding.
-
-    Parameters
-    ----------
-    layers : ndarray, shape (..., n, T + 2, 2 P)
-        Vectors with boundaries.
-    mask : ndarray of bool, shape (n, T)
-        Where true tokens stand.
-
-    Returns
-    -------
-    ndarray, shape (..., n, T, 2 P)
-    """
+    """Return vectors (..., n, T, 2 P), zero at padding, from vectors with boundaries (..., n, T + 2, 2 P)."""
     return np.where(mask[..., np.newaxis], layers[..., 1:-1, :], layers.dtype.type(0))
 
 
 class CarriedBilm:
-    """A biLM that remembers the states of its rows, as the stateful encoders of bilm-tf and AllenNLP do.
+    """A biLM that carries the state of each row to the next call, as bilm-tf and AllenNLP do.
 
-    Row k of a call goes on from row k of the call before.  A larger call starts its further rows from zeros, a smaller
-    one leaves the other rows as they were.
-
-    Parameters
-    ----------
-    bilm : Bilm
-        The LSTM layers.
+    Row k starts from the last state of row k.  New rows start from zeros; rows that a call lacks keep their state.
     """
 
     def __init__(self, bilm: Bilm) -> None:
@@ -125,28 +89,14 @@ class CarriedBilm:
         self._state.reset()
 
     def fresh(self) -> CarriedBilm:
-        """Return the same layers with states of their own, beginning with zeros."""
+        """Return the same layers with a state of their own, which starts from zeros."""
         return CarriedBilm(self._bilm)
 
     def __call__(self, tokens: Array, present: Mask) -> Array:
-        """Return the vectors of all layers, and move the states on.
+        """Return the vectors of all layers, (L + 1, n, T, 2 P), zero at padding, and carry the state.
 
-        Parameters
-        ----------
-        tokens : ndarray, shape (N, P)
-            Vectors of the tokens that are there, sentence after sentence, boundaries included.
-        present : ndarray of bool, shape (n, T)
-            Where they stand.
-
-        Returns
-        -------
-        ndarray, shape (L + 1, n, T, 2 P)
-            Zero at padding.
-
-        Raises
-        ------
-        InputError
-            If another thread has used the states.
+        `tokens` (N, P) are the token vectors, boundaries included, sentence after sentence; `present` (n, T) is where
+        they are.
         """
         n = len(present)
         state = self._state.claim()

@@ -1,6 +1,6 @@
 """The interface of simple_elmo, without TensorFlow.
 
-simple_elmo::
+::
 
     from simple_elmo import ElmoModel
 
@@ -9,22 +9,21 @@ simple_elmo::
     vectors = model.get_elmo_vectors(SENTENCES)
     averages = model.get_elmo_vector_average(SENTENCES)
 
-Here the import is another and the rest is the same::
+Change the import::
 
     from numpy_elmo.interfaces.simple_elmo import ElmoModel
 
-What is different:
+What differs:
 
-* Vectors are float32, not float64, and zero beyond a sentence's end.  There, the token layer and the average are not
-  zero at the padding of shorter sentences.
-* `ElmoModel.get_elmo_vector_average` divides by a sentence's own length.  There, the mean is over the length of the
-  longest sentence of the chunk, with what stands at the padding, and with ``layers="all"`` a reshape mixes the layers,
-  tokens and features up.
-* `ElmoModel.get_elmo_substitutes` gives log-probabilities, sorted.  There, ``logp`` are logits in no order, ``<S>`` and
-  ``</S>`` have the logit 0 and can still win, the last incomplete batch has no answer, and the model comes from a
+* Vectors are float32, not float64, and zero beyond a sentence's end.  In simple_elmo, the token layer and the average
+  are not zero at the padding of shorter sentences.
+* `ElmoModel.get_elmo_vector_average` divides by a sentence's own length.  simple_elmo averages over the longest
+  sentence of the batch, padding included, and with ``layers="all"`` its reshape mixes layers, tokens and features.
+* `ElmoModel.get_elmo_substitutes` returns log-probabilities, sorted.  simple_elmo returns unsorted logits, gives
+  ``<S>`` and ``</S>`` the logit 0, with which they can still win, omits the last incomplete batch, and reads a
   TensorFlow checkpoint instead of HDF5 files.
 * Errors are those of `numpy_elmo.errors`, not SystemExit; nothing is logged.
-* A model with ``n_characters`` 261 in its options loads as one with 262 does.
+* A model with ``n_characters`` 261 in its options loads like one with 262.
 """
 
 from __future__ import annotations
@@ -36,12 +35,14 @@ from typing import Literal, TypeAlias, TypedDict
 import numpy as np
 
 from numpy_elmo.elmo import Elmo, load
-from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.errors import InputError
+from numpy_elmo.interfaces.id_batches import pad_vectors
+from numpy_elmo.interfaces.texts import check_texts
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.language_model.results import Candidates
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import pool
-from numpy_elmo.network.checks import check_sentences
+from numpy_elmo.network.checks import check_count, check_sentences
 from numpy_elmo.network.state import ModelState
 
 LayerWords: TypeAlias = Literal["average", "top", "all"]
@@ -50,7 +51,7 @@ __all__ = ["DirectionSubstitutes", "ElmoModel", "WordSubstitutes"]
 
 
 class DirectionSubstitutes(TypedDict):
-    """The likeliest words of one direction in the place of a token.
+    """The likeliest words in the place of a token, in one direction.
 
     Attributes
     ----------
@@ -68,14 +69,14 @@ class DirectionSubstitutes(TypedDict):
 
 
 class WordSubstitutes(TypedDict):
-    """What either direction expects in the place of a token.
+    """The words that the language model expects in the place of a token.
 
     Attributes
     ----------
     word : str
-        The token that stands there.
+        The token itself.
     forward, backward : DirectionSubstitutes
-        The likeliest words, seen from the left and from the right.
+        The likeliest words from the left and from the right context.
     """
 
     word: str
@@ -112,12 +113,6 @@ class ElmoModel:
     ) -> str:
         """Load a model.
 
-        simple_elmo::
-
-            model.load(PATH_TO_ELMO, max_batch_size=64)
-
-        Here: the same.
-
         Parameters
         ----------
         directory : str or path
@@ -125,14 +120,14 @@ class ElmoModel:
         max_batch_size : int
             Sentences that run together.
         limit : int
-            There, words of the vocabulary to keep as character ids; not used here.
+            Accepted for simple_elmo compatibility; no effect.
         full : bool
             Whether to load the softmax and its vocabulary too, which `get_elmo_substitutes` needs.
 
         Returns
         -------
         str
-            A sentence that says so.
+            ``"The model is now loaded."``
 
         Raises
         ------
@@ -140,8 +135,7 @@ class ElmoModel:
             As for `numpy_elmo.load` and, with `full`, `numpy_elmo.LanguageModel.load`; InputError also if
             `max_batch_size` is not positive.
         """
-        if isinstance(max_batch_size, bool) or not isinstance(max_batch_size, int) or max_batch_size < 1:
-            raise InputError(f"max_batch_size must be a positive integer, not {max_batch_size!r}")
+        max_batch_size = check_count("max_batch_size", max_batch_size)
         self._language_model = LanguageModel.load(directory) if full else None
         elmo = load(directory) if self._language_model is None else self._language_model.elmo
         self._elmo = elmo
@@ -160,13 +154,7 @@ class ElmoModel:
     ) -> Array:
         """Return the vectors of every token.
 
-        simple_elmo::
-
-            vectors = model.get_elmo_vectors(SENTENCES, layers="top")
-
-        Here: the same.
-
-        Sentence k of a batch of `batch_size` goes on from the state that sentence k of the batch before left, as there.
+        Sentence k of a batch starts from the state that sentence k of the last batch left, as in simple_elmo.
 
         Parameters
         ----------
@@ -177,8 +165,8 @@ class ElmoModel:
         layers : {"average", "top", "all"}
             The mean of all layers, the last one, or all.
         session : object, optional
-            None starts from zeros.  Anything else goes on from where the call before ended, as a session of TensorFlow
-            that is used again does, and has to come from the same thread.
+            None starts from zeros.  Anything else starts from the state that the last call left, like a TensorFlow
+            session that is used again; such calls must come from one thread.
 
         Returns
         -------
@@ -191,14 +179,10 @@ class ElmoModel:
         InputTypeError
             If a sentence is a string instead of a list of tokens, or a token is not a string.
         InputError
-            If no model is loaded, or `layers` is something else.
+            If no model is loaded, or `layers` has another value.
         """
         vectors = self._embed(texts, warmup, layers, session)
-        n_tokens = max((sentence.shape[-2] for sentence in vectors), default=0)
-        padded = np.zeros((len(vectors), *self._shape(layers, n_tokens)), np.float32)
-        for row, sentence in zip(padded, vectors, strict=True):
-            row[..., : sentence.shape[-2], :] = sentence
-        return padded
+        return pad_vectors(vectors, self._shape(layers, max((sentence.shape[-2] for sentence in vectors), default=0)))
 
     def get_elmo_vector_average(
         self,
@@ -207,14 +191,9 @@ class ElmoModel:
         layers: LayerWords = "average",
         session: object = None,
     ) -> Array:
-        """Return one vector a sentence: the mean over its tokens, scaled to length 1.
+        """Return one vector per sentence: the mean over its tokens, scaled to length 1.
 
-        simple_elmo::
-
-            averages = model.get_elmo_vector_average(SENTENCES)
-
-        Here: the same, but the mean is over the sentence's own tokens.  With ``layers="top"`` the two agree; else they
-        do for the longest sentence of each batch.
+        The numbers are simple_elmo's with ``layers="top"`` and, otherwise, for the longest sentence of each batch.
 
         Parameters
         ----------
@@ -242,29 +221,23 @@ class ElmoModel:
     def get_elmo_substitutes(
         self, raw_sentences: Iterable[str], topn: int = 3, nodelimiters: bool = True
     ) -> list[list[WordSubstitutes]]:
-        """Return what the language model expects in the place of every token.
+        """Return the words that the language model expects in the place of every token.
 
-        simple_elmo::
-
-            model.load(PATH_TO_ELMO, full=True)
-            substitutes = model.get_elmo_substitutes(RAW_SENTENCES)
-
-        Here: the same, where the softmax is an HDF5 file in the folder or the zip, see `numpy_elmo.LanguageModel`,
-        whose `candidates` these are.
+        The model must be loaded with ``full=True``; for the softmax file, see `numpy_elmo.LanguageModel.load`.
 
         Parameters
         ----------
         raw_sentences : iterable of str
-            Sentences, whose tokens are separated by white space.
+            Sentences; tokens are separated by white space.
         topn : int
-            Candidates of each direction.
+            Candidates in each direction.
         nodelimiters : bool
             Whether ``<S>`` and ``</S>`` may not be candidates.
 
         Returns
         -------
         list of list of WordSubstitutes
-            One list a sentence, one dict a token.
+            One list per sentence, one dict per token.
 
         Raises
         ------
@@ -276,14 +249,7 @@ class ElmoModel:
         self._loaded()
         if self._language_model is None:
             raise InputError("substitutes need the softmax; load the model with full=True")
-        if isinstance(raw_sentences, (str, bytes)):
-            raise InputTypeError("raw_sentences must be a list of strings, not one string: give [sentence]")
-        sentences = list(raw_sentences)
-        for index, sentence in enumerate(sentences):
-            if not isinstance(sentence, str):
-                raise InputTypeError(
-                    f"raw sentence {index} must be a string, not {type(sentence).__name__}: give ' '.join(tokens)"
-                )
+        sentences = check_texts(raw_sentences, "raw_sentences", "give ' '.join(tokens) for lists of tokens")
         found = self._language_model.candidates(
             [sentence.split() for sentence in sentences],
             topn,
@@ -299,19 +265,17 @@ class ElmoModel:
         ]
 
     def warmup(self, sess: object, texts: Iterable[Sequence[str]]) -> None:
-        """Run some sentences and forget their vectors, not the state that they leave.
+        """Run some sentences for the state that they leave.
 
-        simple_elmo::
+        ::
 
             model.warmup(sess, SENTENCES)
             vectors = model.get_elmo_vectors(SENTENCES, warmup=False, session=sess)
 
-        Here: the same, with anything but None for the session.
-
         Parameters
         ----------
         sess : object
-            Not used.
+            Not used; give `get_elmo_vectors` anything but None.
         texts : iterable of token lists
             Tokenised sentences.
 

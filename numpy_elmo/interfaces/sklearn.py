@@ -1,4 +1,4 @@
-"""ELMo vectors of texts as a transformer of scikit-learn.
+"""ELMo vectors of texts as a scikit-learn transformer.
 
 In a pipeline, in place of a bag of words::
 
@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from numpy_elmo.elmo import Elmo, Layers, load
-from numpy_elmo.errors import InputError, InputTypeError, MissingExtraError
+from numpy_elmo.errors import InputTypeError, MissingExtraError
+from numpy_elmo.interfaces.texts import check_column, check_texts
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import Pooling, pool
 
@@ -38,26 +39,25 @@ __all__ = ["ElmoVectorizer"]
 
 
 class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Texts in, one vector a text out.
+    """One vector per text.
 
-    A text is one sentence: its vector depends on nothing else, and there is nothing to learn in `fit`.  The models were
-    trained on cased text with punctuation split off, so a `tokenizer` that does this gives better vectors than the
-    default.
+    A text is one sentence; its vector depends on nothing else, and `fit` learns nothing.  The models were trained on
+    cased text with punctuation split off, so a `tokenizer` that does this gives better vectors than the default.
 
-    A vectorizer holds the name of its model, not the weights: clones and pickles are small, and the model is loaded
-    where one is used first.  The two models used last stay in memory, for all vectorizers of the process.
+    A vectorizer holds the name of its model, not the weights: clones and pickles are small, and the model is loaded at
+    first use.  The two models used last stay in memory, for all vectorizers of the process.
 
     Parameters
     ----------
     model : str or path
         A folder, a zip or a model's name, as for `numpy_elmo.load`.
     layers : {"average", "top", "all"}, int or ScalarMix
-        As for `Elmo.embed`; "all" puts the L + 1 layers one after the other.
+        As for `Elmo.embed`; "all" concatenates the L + 1 layers.
     pooling : {"mean", "max", "sum", "first", "last"}
-        How the vectors of a text's tokens become one; as for `numpy_elmo.layers.pooling.pool`.
+        How the vectors of a text's tokens are combined; as for `numpy_elmo.layers.pooling.pool`.
     tokenizer : callable, optional
-        Takes a text and returns its tokens.  By default texts are split at white space.  Texts that are lists of
-        tokens already need ``tokenizer=list``.
+        Takes a text and returns its tokens.  By default texts are split at white space.  For texts that are lists of
+        tokens already, give ``tokenizer=list``.
     batch_size : int
         Texts that run together.
 
@@ -96,7 +96,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Returns
         -------
         ElmoVectorizer
-            This one.
+            Itself.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         InputError
             If a parameter has a value that is not listed above.
         """
-        _check_not_one_text(X)
+        check_column(X, "X")
         self._embed([])
         return self
 
@@ -117,8 +117,8 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Parameters
         ----------
         X : iterable of str
-            Texts: a list, a generator, an array, a column of a table.  A table of one column will do too.  A text
-            without tokens has zeros.
+            Texts: a list, a generator, an array, a column of a table, or a table with one column.  A text without
+            tokens has zeros.
 
         Returns
         -------
@@ -130,14 +130,14 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         ModelNotFoundError, OptionsError, WeightsError
             As for `numpy_elmo.load`.
         InputTypeError
-            If a text is no string (a missing value, for instance), or the tokenizer returns something else than tokens.
+            If a text is not a string (a missing value, for instance), or the tokenizer returns no list of tokens.
         InputError
             If `X` has several columns, or a parameter has a value that is not listed above.
         """
-        _check_not_one_text(X)
-        if self.tokenizer is None:
-            return self._embed([_split(text, row) for row, text in enumerate(_one_column(X))])
-        return self._embed([self.tokenizer(text) for text in _one_column(X)])
+        if self.tokenizer is not None:
+            return self._embed([self.tokenizer(text) for text in check_column(X, "X")])
+        texts = check_texts(X, "X", "give tokenizer=list for lists of tokens")
+        return self._embed([text.split() for text in texts])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -155,7 +155,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _embed(self, sentences: list[Sequence[str]]) -> Array:
         elmo = _load_shared(_absolute(self.model))
-        # A sentence without tokens goes along, so that the number of features is known where there are no texts.
+        # An empty sentence more, so that the number of features is known without texts.
         vectors = elmo.embed([*sentences, []], layers=self.layers, batch_size=self.batch_size)
         return np.stack([pool(array, self.pooling).reshape(-1) for array in vectors])[:-1]
 
@@ -166,37 +166,8 @@ def _load_shared(model: str) -> Elmo:
 
 
 def _absolute(model: str | os.PathLike[str]) -> str:
-    """Return what names the model wherever the process goes: names stay, paths become absolute."""
+    """Return a model's name, or its path made absolute, because processes may change their folder."""
     if not isinstance(model, (str, os.PathLike)):
         raise InputTypeError(f"model must be a path or a model's name, not {type(model).__name__}")
     path = Path(model)
     return str(path.resolve()) if path.exists() else os.fspath(model)
-
-
-def _split(text: Any, row: int) -> list[str]:
-    if not isinstance(text, str):
-        raise InputTypeError(
-            f"text {row} must be a string, not {type(text).__name__} ({text!r:.60}); fill missing texts with '', and "
-            "give tokenizer=list where texts are lists of tokens"
-        )
-    return text.split()
-
-
-def _check_not_one_text(X: object) -> None:
-    if isinstance(X, (str, bytes)):
-        raise InputTypeError("X must be several texts, not one string: give [text]")
-
-
-def _one_column(X: Any) -> Iterable[Any]:
-    """Return the texts of a table with one column, which would give the column's name otherwise."""
-    shape: tuple[int, ...] = getattr(X, "shape", ())
-    if len(shape) != 2:
-        texts: Iterable[Any] = X
-    elif shape[1] == 1:
-        texts = np.asarray(X)[:, 0]
-    else:
-        raise InputError(
-            f"X has {shape[1]} columns; give one, such as X['text'], or put the vectorizer into a ColumnTransformer "
-            "with the name of the column"
-        )
-    return texts

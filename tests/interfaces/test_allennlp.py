@@ -246,7 +246,9 @@ def test_the_how_to_on_files_runs(embedder: ElmoEmbedder, tmp_path: Path) -> Non
 
 
 def test_flair_finds_the_embedder_under_the_old_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = textwrap.dedent(str(allennlp.__doc__).partition("``ELMoEmbeddings``::\n")[2].partition("\nAs there")[0])
+    code = textwrap.dedent(
+        str(allennlp.__doc__).partition("``ELMoEmbeddings``::\n")[2].partition("\nAs in AllenNLP")[0]
+    )
     for name in ("allennlp", "allennlp.commands.elmo"):
         monkeypatch.setitem(sys.modules, name, SimpleNamespace())  # taken away again after the test
     exec(code, {})
@@ -315,7 +317,7 @@ def test_sentences_are_forgotten_or_keys_when_asked(embedder: ElmoEmbedder, tmp_
         (io.StringIO("Yes\nno\0no\n"), {"use_sentence_keys": True}, InputError, r"\('no\\x00no'\) .* is no name"),
         (io.StringIO("and\nand/or\n"), {"use_sentence_keys": True}, InputError, r"\('and/or'\) cannot name a dataset"),
         (io.StringIO("Yes\n"), {"output_format": "bottom"}, InputError, "output_format must be"),
-        (io.StringIO("Yes\n"), {"batch_size": 0}, InputError, "batch_size must be an integer of at least 1"),
+        (io.StringIO("Yes\n"), {"batch_size": 0}, InputError, "batch_size must be a positive integer"),
     ],
 )
 def test_a_file_that_cannot_be_embedded_is_named_and_leaves_what_was_there(
@@ -336,7 +338,7 @@ def test_a_file_that_cannot_be_embedded_is_named_and_leaves_what_was_there(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_output_representations": 0}, "num_output_representations must be an integer of at least 1"),
+        ({"num_output_representations": 0}, "num_output_representations must be a positive integer"),
         ({"num_output_representations": 1, "requires_grad": True}, "give requires_grad=False"),
         ({"num_output_representations": 1, "dropout": 1.5}, r"dropout must be in 0\.\.1"),
         ({"num_output_representations": 1, "dropout": float("nan")}, r"dropout must be in 0\.\.1"),
@@ -387,7 +389,7 @@ def test_sentences_that_are_strings_and_empty_batches_are_errors(embedder: ElmoE
     for call in (embedder.embed_sentence, lambda text: batch_to_ids([text]), lambda text: embedder.embed_batch([text])):
         with pytest.raises(InputTypeError, match="sentence 0 is a string"):
             call("two rows")
-    with pytest.raises(InputTypeError, match="is a string"):
+    with pytest.raises(InputTypeError, match="vocab_to_cache must be a list of strings, not one string"):
         Elmo(*files(), 1, vocab_to_cache="two rows")
     for empty in (batch_to_ids, embedder.batch_to_embeddings):
         with pytest.raises(InputError, match="no sentence"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
@@ -74,6 +76,45 @@ def test_what_stands_beyond_the_length_is_not_looked_at_and_has_zeros(elmo: hub.
         np.testing.assert_array_equal(found[name][:, :length], expected[name])
         assert not found[name][:, length:].any()
     np.testing.assert_array_equal(found["default"], expected["default"])
+
+
+@pytest.mark.parametrize("padding", [None, float("nan"), b"", 0])
+def test_padding_may_be_anything(elmo: hub.Module, padding: Any) -> None:
+    tokens = [["dogs", "are", "in"], ["fog", padding, padding]]
+    expected = elmo({"tokens": [tokens[0], ["fog", "", ""]], "sequence_len": [3, 1]}, "tokens", True)
+    for table in (tokens, np.array(tokens, dtype=object), pd.DataFrame(tokens)):
+        found = elmo({"tokens": table, "sequence_len": [3, 1]}, "tokens", True)
+        np.testing.assert_array_equal(found["elmo"], expected["elmo"])
+    with pytest.raises(InputTypeError, match="sentence 1, token 1 must be a string"):
+        elmo({"tokens": tokens, "sequence_len": [3, 2]}, "tokens")
+
+
+def test_the_mean_is_computed_without_padding_a_corpus(elmo: hub.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentences = [*["rain fell"] * 50, "rain " * 300]
+    expected = elmo(sentences, as_dict=True)["elmo"]
+    shapes: list[tuple[int, ...]] = []
+    monkeypatch.setattr(hub, "pad_vectors", lambda vectors, shape: shapes.append(shape))
+    default = elmo(sentences)
+    np.testing.assert_array_equal(elmo(sentences, as_dict=True)["default"], default)
+    assert shapes == []
+    np.testing.assert_allclose(default[0], expected[0, :2].mean(axis=0), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(default[-1], expected[-1].mean(axis=0), rtol=0, atol=1e-6)
+    tracemalloc.start()
+    elmo(sentences)
+    assert tracemalloc.get_traced_memory()[1] < expected.nbytes  # of one padded layer
+    tracemalloc.stop()
+
+
+def test_outputs_are_a_mapping(elmo: hub.Module) -> None:
+    outputs = elmo(SENTENCES, as_dict=True)
+    assert list(outputs) == NAMES
+    assert len(outputs) == 6
+    assert "elmo" in outputs
+    assert (
+        repr(outputs) == "<Outputs: word_emb, lstm_outputs1, lstm_outputs2, elmo, default, sequence_len of 2 sentences>"
+    )
+    with pytest.raises(KeyError, match="lstm_outputs3"):
+        outputs["lstm_outputs3"]
 
 
 def test_without_as_dict_the_default_output_comes(elmo: hub.Module) -> None:
@@ -197,14 +238,14 @@ def test_a_loaded_module_has_the_same_signatures(elmo: hub.Module) -> None:
 def test_inputs_that_cannot_be_meant_are_errors(elmo: hub.Module) -> None:
     tokens = [["the", "cat"], ["dogs", ""]]
     cases: list[tuple[Any, str | None, type[Exception], str]] = [
-        ("the cat", None, InputTypeError, r"not str: give \[sentence\]"),
+        ("the cat", None, InputTypeError, r"not one string: give \[text\]"),
         (3, None, InputTypeError, "not int"),
-        ([["the", "cat"]], None, InputTypeError, "sentence 0 must be a string, not list"),
+        ([["the", "cat"]], None, InputTypeError, "text 0 of inputs must be a string, not list.*join.*tokens"),
         ({"tokens": tokens, "sequence_len": [2, 1]}, None, InputTypeError, 'signature="tokens"'),
         (tokens, "tokens", InputTypeError, 'dict with "tokens" and "sequence_len"'),
         ({"tokens": tokens}, "tokens", InputTypeError, 'dict with "tokens" and "sequence_len"'),
         ({"tokens": [["the"], ["a", "b"]], "sequence_len": [1, 2]}, "tokens", InputError, "pad the shorter"),
-        ({"tokens": tokens, "sequence_len": [2]}, "tokens", InputError, "2 of them"),
+        ({"tokens": tokens, "sequence_len": [2]}, "tokens", InputError, "2 numbers, one per sentence"),
         ({"tokens": tokens, "sequence_len": [2, 3]}, "tokens", InputError, r"0\.\.2"),
         ({"tokens": tokens, "sequence_len": [2, -1]}, "tokens", InputError, r"0\.\.2"),
         ({"tokens": tokens, "sequence_len": [2.0, 1.0]}, "tokens", InputError, "integers"),
@@ -220,7 +261,7 @@ def test_inputs_that_cannot_be_meant_are_errors(elmo: hub.Module) -> None:
 
 def test_an_address_is_refused_with_the_model_to_take_instead() -> None:
     for make in (hub.Module, hub.load):
-        with pytest.raises(ModelNotFoundError, match=r"nothing is fetched.*'numpy-elmo download original'"):
+        with pytest.raises(ModelNotFoundError, match=r"nothing is fetched.*numpy_elmo\.download\('original'\)"):
             make("https://tfhub.dev/google/elmo/3")
 
 

@@ -173,7 +173,7 @@ def test_wrong_use_is_an_error_with_a_remedy(model: ElmoModel, tmp_path: Path) -
     full = ElmoModel()
     full.load(FIXTURES / "language_model", full=True)
     assert full.get_elmo_substitutes([]) == []
-    with pytest.raises(InputTypeError, match=r"give \[sentence\]"):
+    with pytest.raises(InputTypeError, match=r"give \[text\]"):
         full.get_elmo_substitutes("a sentence")
-    with pytest.raises(InputTypeError, match="raw sentence 0 must be a string, not list"):
+    with pytest.raises(InputTypeError, match="text 0 of raw_sentences must be a string, not list"):
         full.get_elmo_substitutes([["a"]])  # type: ignore[list-item]

@@ -239,8 +239,8 @@ def test_one_string_is_not_taken_for_texts() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "text 1 must be a string, not NoneType"),
-        (float("nan"), r"text 1 must be a string, not float \(nan\); fill missing texts"),
+        (None, "text 1 of X must be a string, not NoneType.*fill missing texts"),
+        (float("nan"), r"text 1 of X must be a string, not float \(nan\); fill missing texts"),
         (["a", "list"], r"not list \(\['a', 'list'\]\).*tokenizer=list"),
     ],
 )
