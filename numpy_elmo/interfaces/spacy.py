@@ -1,4 +1,4 @@
-"""ELMo vectors in a pipeline of spaCy.
+"""ELMo vectors in a spaCy pipeline.
 
 ::
 
@@ -9,7 +9,7 @@
     nlp.add_pipe("elmo", config={"model": "tiny"})
     doc = nlp("They sat on the river bank.")
     doc.tensor  # (tokens, features)
-    doc[5].vector, doc[2:6].vector, doc.vector  # a token's; the mean of a span's and of the text's
+    doc[5].vector, doc[2:6].vector, doc.vector  # of a token; means over a span and over the text
 
 It needs spaCy, the extra ``spacy``.
 """
@@ -40,15 +40,14 @@ __all__ = ["ElmoComponent", "make_elmo", "use_tensor"]
 class ElmoComponent:
     """The component ``"elmo"``, made by ``nlp.add_pipe("elmo", config={...})``.
 
-    It sets ``doc.tensor``, one row a token, and makes the vectors and similarities of the text, its spans and its
-    tokens come from there, also in pipelines that have word vectors.  Similarity is the cosine of two vectors: spaCy's
-    own takes two tokens of the same spelling for the same, whatever their context.
+    It sets ``doc.tensor``, one row per token, and computes the vectors and similarities of texts, spans and tokens from
+    it, also in pipelines with word vectors.  Similarity is the cosine of two vectors; spaCy's own is 1 for tokens of
+    the same spelling, whatever their context.
 
-    The sentences of a text are embedded one by one where a component before has set them, else the text as one.  Tokens
-    of white space are kept from the model and have zeros.
+    If an earlier component sets sentence boundaries, each sentence is embedded alone, otherwise the whole text as one
+    sentence.  Tokens of white space are not embedded; their vectors are zero.
 
-    What is saved with a pipeline is the configuration, not the weights: where it is loaded, the model must be there
-    under the same name or path.
+    A saved pipeline holds the configuration, not the weights: loading it needs the model under the same name or path.
 
     Parameters
     ----------
@@ -64,7 +63,7 @@ class ElmoComponent:
     ModelNotFoundError, OptionsError, WeightsError
         As for `numpy_elmo.load`.
     InputError
-        If `layers` or `batch_size` has a value that is not listed here.
+        If `layers` or `batch_size` has another value.
     """
 
     def __init__(
@@ -82,36 +81,12 @@ class ElmoComponent:
         return ElmoComponent, (self._model, self._layers, self._batch_size)  # another process loads the weights itself
 
     def __call__(self, doc: Doc) -> Doc:
-        """Set the vectors of a text.
-
-        Parameters
-        ----------
-        doc : Doc
-            The text.
-
-        Returns
-        -------
-        Doc
-            The same.
-        """
+        """Set the vectors of a text and return it."""
         [done] = self.pipe([doc])
         return done
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Set the vectors of a stream of texts, whose sentences run together.
-
-        Parameters
-        ----------
-        stream : iterable of Doc
-            The texts.
-        batch_size : int
-            Texts that are held at a time; ``nlp.pipe`` gives its own.
-
-        Yields
-        ------
-        Doc
-            The same, in order.
-        """
+        """Set the vectors of a stream of texts and yield them in order; `batch_size` texts run together."""
         for docs in minibatch(stream, batch_size):
             sentences = [tokens for doc in docs for tokens in _sentences(doc)]
             vectors = iter(self._embed([[token.text for token in tokens] for tokens in sentences]))
@@ -130,26 +105,7 @@ class ElmoComponent:
 
 
 def make_elmo(nlp: Language, name: str, model: str, layers: int | str, batch_size: int) -> ElmoComponent:
-    """Make the component; spaCy calls this for ``nlp.add_pipe("elmo")``.
-
-    Parameters
-    ----------
-    nlp : Language
-        The pipeline.
-    name : str
-        The component's name in it.
-    model, layers, batch_size
-        As for `ElmoComponent`.
-
-    Returns
-    -------
-    ElmoComponent
-
-    Raises
-    ------
-    ModelNotFoundError, OptionsError, WeightsError, InputError
-        As for `ElmoComponent`.
-    """
+    """Return the component; spaCy calls this for ``nlp.add_pipe("elmo")``."""
     return ElmoComponent(model, layers, batch_size)
 
 
@@ -162,10 +118,10 @@ Language.factory(
 
 
 def use_tensor(doc: Doc) -> Doc:
-    """Make the vectors and similarities of a text, its spans and its tokens come from ``doc.tensor``.
+    """Compute the vectors and similarities of a text, its spans and its tokens from ``doc.tensor``.
 
-    The component does so itself.  A text that comes out of a file (`Doc.from_disk`) or of another process
-    (``n_process=2``) has kept its tensor and lost the rest, of which spaCy warns; this brings it back.
+    The component does so itself.  A text from a file (`Doc.from_disk`) or another process (``n_process=2``) keeps only
+    its tensor, with a warning from spaCy, until this is called.
 
     Parameters
     ----------
@@ -175,7 +131,7 @@ def use_tensor(doc: Doc) -> Doc:
     Returns
     -------
     Doc
-        The same.
+        The same text.
     """
     doc.user_hooks |= {"vector": _mean, "has_vector": _has_vector, "similarity": _cosine}
     doc.user_span_hooks |= {"vector": _mean, "has_vector": _has_vector, "similarity": _cosine}
