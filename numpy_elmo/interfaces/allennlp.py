@@ -45,46 +45,35 @@ What differs:
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import IO, Literal, TypeAlias, TypedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.corpus.write import Datasets, stored, write_dataset, write_sentence_map
-from numpy_elmo.elmo import load as load_model
-from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
-from numpy_elmo.files import published
+from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.files.writing import new_hdf5
-from numpy_elmo.interfaces.id_batches import (
-    CarriedBilm,
-    Int64s,
-    Mask,
-    as_integers,
-    check_range,
-    pad_ids,
-    present_tokens,
-    without_boundaries,
-)
+from numpy_elmo.interfaces.elmo_bilm import Activations, ElmoBiLm, PathLike, leading_axes
+from numpy_elmo.interfaces.id_batches import Int64s, Mask, pad_ids, without_boundaries
 from numpy_elmo.layers import scalar_mix
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches
-from numpy_elmo.network.characters import N_CHARACTERS, SENTENCE_END, SENTENCE_START, character_ids
-from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence
+from numpy_elmo.network.characters import character_ids
+from numpy_elmo.network.checks import check_count, check_sentences, each_sentence
+from numpy_elmo.network.state import CarriedState
 
 __all__ = [
     "DEFAULT_OPTIONS_FILE",
     "DEFAULT_WEIGHT_FILE",
+    "Activations",
     "Elmo",
+    "ElmoBiLm",
     "ElmoEmbedder",
     "ElmoOutput",
     "ScalarMix",
     "batch_to_ids",
 ]
-
-PathLike: TypeAlias = "str | os.PathLike[str]"
 
 _ORIGINAL = (
     "https://allennlp.s3.amazonaws.com/models/elmo/2x4096_512_2048cnn_2xhighway/elmo_2x4096_512_2048cnn_2xhighway_"
@@ -205,6 +194,12 @@ class ScalarMix:
         return scalar_mix.ScalarMix(self.scalar_parameters, self.gamma, layer_norm=self._layer_norm)(layers, where)
 
 
+def check_dropout(dropout: float) -> None:
+    """Check a probability."""
+    if not 0 <= dropout <= 1:
+        raise InputError(f"dropout must be in 0..1, not {dropout!r}; give 0, there is none at inference")
+
+
 class Elmo:
     """The model with mixes of its layers.  A call takes character ids and returns vectors.
 
@@ -226,6 +221,8 @@ class Elmo:
         Whether to return the vectors of ``<S>`` and ``</S>`` too.
     scalar_mix_parameters : sequence of float, optional
         The L + 1 scalars of every mix, before the softmax; zeros by default.
+    module : ElmoBiLm, optional
+        A biLM to use instead of the two files and the cache.
 
     Attributes
     ----------
@@ -245,8 +242,8 @@ class Elmo:
 
     def __init__(  # noqa: PLR0917 -- AllenNLP's order
         self,
-        options_file: PathLike,
-        weight_file: PathLike,
+        options_file: PathLike | None,
+        weight_file: PathLike | None,
         num_output_representations: int,
         requires_grad: bool = False,
         do_layer_norm: bool = False,
@@ -254,30 +251,23 @@ class Elmo:
         vocab_to_cache: Sequence[str] | None = None,
         keep_sentence_boundaries: bool = False,
         scalar_mix_parameters: Sequence[float] | None = None,
+        module: ElmoBiLm | None = None,
     ) -> None:
         n_mixes = check_count("num_output_representations", num_output_representations)
         if requires_grad:
             raise InputError("the model's weights do not change here; give requires_grad=False")
-        if not 0 <= dropout <= 1:
-            raise InputError(f"dropout must be in 0..1, not {dropout!r}; give 0, there is none at inference")
-        elmo = load_model(_local(weight_file), options=_local(options_file))
-        self._encoder, self._bilm = elmo.encoder, CarriedBilm(elmo.bilm)
-        self._begin, self._end = elmo.encoder([SENTENCE_START, SENTENCE_END])
-        self._words: Array | None = None
-        if vocab_to_cache is not None:
-            words = check_tokens(vocab_to_cache, "vocab_to_cache")
-            self._words = elmo.encoder(words) if words else None
-        self._output_dim = elmo.vector_size
+        check_dropout(dropout)
+        self._elmo_lstm = module or ElmoBiLm(options_file, weight_file, requires_grad, vocab_to_cache)
         self._keep_sentence_boundaries = keep_sentence_boundaries
         self._scalar_mixes = [
-            ScalarMix(elmo.n_layers + 1, do_layer_norm, scalar_mix_parameters) for _ in range(n_mixes)
+            ScalarMix(self._elmo_lstm.num_layers, do_layer_norm, scalar_mix_parameters) for _ in range(n_mixes)
         ]
         for k, mix in enumerate(self._scalar_mixes):
             setattr(self, f"scalar_mix_{k}", mix)
 
     def get_output_dim(self) -> int:
         """Return the length of a token's vector."""
-        return self._output_dim
+        return self._elmo_lstm.get_output_dim()
 
     def eval(self) -> Elmo:
         """Return the model, which never applies dropout."""
@@ -285,7 +275,7 @@ class Elmo:
 
     def reset_states(self) -> None:
         """Start from zeros again."""
-        self._bilm.reset()
+        self._elmo_lstm.reset_states()
 
     def __call__(self, inputs: npt.ArrayLike, word_inputs: npt.ArrayLike | None = None) -> ElmoOutput:
         """Return the vectors of some sentences, and carry the state.
@@ -312,60 +302,17 @@ class Elmo:
             If the ids have another shape, one is out of range, there is no sentence, or there is padding between
             tokens.
         """
-        tokens, present, leading = self._cached(word_inputs) or self._encoded(inputs)
-        if not len(present):
-            raise InputError("there is no sentence in these ids; give at least one")
-        bounded, mask = self._with_boundaries(tokens, present)
-        layers = self._bilm(bounded[mask], mask)  # [L + 1, B, T + 2, 2 P]
-        mixes = [mix(layers, mask) for mix in self._scalar_mixes]  # [B, T + 2, 2 P]
+        output = self._elmo_lstm(inputs, word_inputs)
+        mask = output["mask"]
+        mixes = [mix(output["activations"], mask) for mix in self._scalar_mixes]  # [B, T + 2, 2 P]
         if not self._keep_sentence_boundaries:
-            mask = present
+            mask = mask[:, 2:]
             mixes = [without_boundaries(mix, mask) for mix in mixes]
-        shape = (*leading, mask.shape[1])
+        shape = (*leading_axes(inputs, word_inputs), mask.shape[1])
         return {
-            "elmo_representations": [mix.reshape(*shape, self._output_dim) for mix in mixes],
+            "elmo_representations": [mix.reshape(*shape, mix.shape[-1]) for mix in mixes],
             "mask": mask.reshape(shape),
         }
-
-    def _cached(self, word_inputs: npt.ArrayLike | None) -> tuple[Array, Mask, tuple[int, ...]] | None:
-        """Return token vectors (N, P), their mask (B, T) and the axes in front; None if characters are needed."""
-        if self._words is None or word_inputs is None:
-            return None
-        places = as_integers(word_inputs, "the order of vocab_to_cache")
-        if places.ndim < 2:
-            raise InputError(f"word_inputs must have the shape (..., T), two axes at least, not {places.shape}")
-        if places.size and (places.min() < 0 or places.max() >= len(self._words)):
-            return None
-        flat = places.reshape(-1, places.shape[-1])
-        present = present_tokens(flat, of_characters=False)
-        return self._words[flat[present]], present, places.shape[:-1]
-
-    def _encoded(self, inputs: npt.ArrayLike) -> tuple[Array, Mask, tuple[int, ...]]:
-        """Return the same as `_cached`, from characters."""
-        ids = as_integers(inputs, "batch_to_ids")
-        width = self._encoder.max_characters
-        if ids.ndim < 3 or ids.shape[-1] != width:
-            raise InputError(
-                f"ids must have the shape (..., T, {width}), not {ids.shape}; make them with "
-                f"batch_to_ids(batch, max_characters={width})"
-            )
-        check_range(ids, N_CHARACTERS)
-        flat = ids.reshape(int(np.prod(ids.shape[:-2])), *ids.shape[-2:])
-        present = present_tokens(flat, of_characters=True)
-        characters = flat[present] - 1
-        tokens = (
-            self._encoder.encode_ids(characters) if len(characters) else np.empty((0, len(self._begin)), np.float32)
-        )
-        return tokens, present, ids.shape[:-2]
-
-    def _with_boundaries(self, tokens: Array, present: Mask) -> tuple[Array, Mask]:
-        """Return vectors (B, T + 2, P) and mask with ``<S>`` and ``</S>`` around the tokens of each row."""
-        mask = np.pad(present, ((0, 0), (2, 0)), constant_values=True)
-        bounded = np.zeros((*mask.shape, len(self._begin)), tokens.dtype)
-        bounded[:, 0] = self._begin
-        bounded[:, 1:-1][present] = tokens
-        bounded[np.arange(len(mask)), mask.sum(axis=1) - 1] = self._end
-        return bounded, mask
 
 
 class ElmoEmbedder:
@@ -378,11 +325,20 @@ class ElmoEmbedder:
     cuda_device : int
         Accepted for AllenNLP compatibility; no effect.
 
+    Attributes
+    ----------
+    elmo_bilm : ElmoBiLm
+        The model; ``elmo_bilm._elmo_lstm.stateful = False`` starts every call from zeros.
+    cuda_device : int
+        As given.
+
     Raises
     ------
     ModelNotFoundError, OptionsError, WeightsError
         As for `Elmo`.
     """
+
+    _make_bilm: Callable[..., Any] = ElmoBiLm  # the class of PyTorch's embedder
 
     def __init__(
         self,
@@ -390,11 +346,12 @@ class ElmoEmbedder:
         weight_file: PathLike = DEFAULT_WEIGHT_FILE,
         cuda_device: int = -1,
     ) -> None:
-        self._elmo = load_model(_local(weight_file), options=_local(options_file))
+        self.elmo_bilm: ElmoBiLm = self._make_bilm(options_file, weight_file)
+        self.cuda_device = cuda_device
 
     def reset_states(self) -> None:
         """Start from zeros again."""
-        self._elmo.reset_state()
+        self.elmo_bilm.reset_states()
 
     def batch_to_embeddings(self, batch: Iterable[Iterable[str]]) -> tuple[Array, Mask]:
         """Return the vectors of a batch as one array, and carry the state.
@@ -421,7 +378,7 @@ class ElmoEmbedder:
         checked = check_sentences(batch)
         if not checked:
             raise InputError("there is no sentence in this batch; give at least one")
-        return self._elmo.embed_padded(checked, state="carry")
+        return self.elmo_bilm.elmo.embed_padded(checked, state=self._state())
 
     def embed_sentence(self, sentence: Iterable[str]) -> Array:
         """Return the vectors of a sentence, and carry the state of row 0.
@@ -489,8 +446,11 @@ class ElmoEmbedder:
         return (vectors for batch in batches(checked, batch_size) for vectors in self._embed_batch(batch))
 
     def _embed_batch(self, batch: list[list[str]]) -> list[Array]:
-        runs = batch != [[]]
-        return self._elmo.embed(batch, state="carry" if runs else "reset", batch_size=max(1, len(batch)))
+        state: Literal["reset"] | CarriedState = "reset" if batch == [[]] else self._state()
+        return self.elmo_bilm.elmo.embed(batch, state=state, batch_size=max(1, len(batch)))
+
+    def _state(self) -> CarriedState:
+        return self.elmo_bilm._elmo_lstm.carried().claim()
 
     def embed_file(  # noqa: PLR0917 -- AllenNLP's order
         self,
@@ -558,19 +518,3 @@ def _read_lines(file: IO[str]) -> list[str]:
     if blank := [str(number) for number, line in enumerate(lines, 1) if not line]:
         raise InputError(f"{name} has {len(blank)} blank line(s): {', '.join(blank[:10])}; remove them")
     return lines
-
-
-def _local(file: PathLike) -> Path:
-    """Return the path of a file; an address means the file of a published model that was downloaded."""
-    address = os.fspath(file)
-    if "://" not in address:
-        return Path(file)
-    for model in published.table().values():
-        for file_ in model.files:
-            if address in file_.addresses:
-                published.find(model.name)  # says how to get what is not there
-                return published.cache_folder() / model.name / file_.file_name
-    raise ModelNotFoundError(
-        f"{address} is not the address of a published model's file, and nothing is fetched from here; fetch it and "
-        "give the path of the file"
-    )

@@ -15,7 +15,7 @@ from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import pack
 from numpy_elmo.network.bilm import Bilm
-from numpy_elmo.network.state import ModelState, join
+from numpy_elmo.network.state import CarriedState, ModelState, join
 
 Int64s: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -88,6 +88,10 @@ class CarriedBilm:
         """Start from zeros again."""
         self._state.reset()
 
+    def claim(self) -> CarriedState:
+        """Return the state, which belongs to this thread until `reset`."""
+        return self._state.claim()
+
     def fresh(self) -> CarriedBilm:
         """Return the same layers with a state of their own, which starts from zeros."""
         return CarriedBilm(self._bilm)
@@ -99,7 +103,7 @@ class CarriedBilm:
         they are.
         """
         n = len(present)
-        state = self._state.claim()
+        state = self.claim()
         with state.running():
             rows = (self._bilm.zero_state(0) if state.rows is None else state.rows).at_least(n)
             before = rows.texts(slice(n))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+import pickle
 import shutil
 import sys
 import textwrap
@@ -17,11 +19,12 @@ import h5py
 import numpy as np
 import pytest
 
+from numpy_elmo import Elmo as NumpyElmo
 from numpy_elmo.corpus.embeddings import load_embeddings
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError, OutputError
 from numpy_elmo.files import published
 from numpy_elmo.interfaces import allennlp
-from numpy_elmo.interfaces.allennlp import Elmo, ElmoEmbedder, ElmoOutput, ScalarMix, batch_to_ids
+from numpy_elmo.interfaces.allennlp import Elmo, ElmoBiLm, ElmoEmbedder, ElmoOutput, ScalarMix, batch_to_ids
 from tests.agreement.tensorflow_outputs import FIXTURES
 
 TOLERANCE = 2e-6
@@ -330,6 +333,73 @@ def test_a_file_that_cannot_be_embedded_is_named_and_leaves_what_was_there(
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("out.hdf5", b"what was there")]
     with pytest.raises(OutputError, match="cannot be written"):
         embedder.embed_file(io.StringIO("Yes\n"), tmp_path / "nowhere" / "out.hdf5")
+
+
+# -- the attributes that programs use ----------------------------------------------------------------------------------
+
+
+def test_the_state_can_be_switched_off(embedder: ElmoEmbedder) -> None:
+    first = embedder.embed_sentence(["two", "rows"])
+    embedder.elmo_bilm._elmo_lstm.stateful = False
+    for _ in range(2):
+        np.testing.assert_array_equal(embedder.embed_sentence(["two", "rows"]), first)
+    embedder.elmo_bilm._elmo_lstm.stateful = True
+    assert not np.array_equal(embedder.embed_sentence(["two", "rows"]), first)
+    elmo, ids = Elmo(*files(), 1), batch_to_ids(BATCH)
+    elmo._elmo_lstm._elmo_lstm.stateful = False
+    np.testing.assert_array_equal(elmo(ids)["elmo_representations"][0], elmo(ids)["elmo_representations"][0])
+
+
+def test_the_states_of_the_lstms_cannot_be_set_but_to_nothing(embedder: ElmoEmbedder) -> None:
+    first, second = embedder.embed_batch(BATCH), embedder.embed_batch(BATCH)
+    lstm = embedder.elmo_bilm.to(device="cpu")._elmo_lstm
+    lstm._states = None
+    np.testing.assert_array_equal(embedder.embed_batch(BATCH)[0], first[0])
+    lstm._states = tuple(state for state in lstm._states)  # as Flair does after unpickling
+    np.testing.assert_array_equal(embedder.embed_batch(BATCH)[0], second[0])
+    with pytest.raises(InputError, match="cannot be set to tensors"):
+        lstm._states = (np.zeros(3),)
+
+
+def test_the_embedder_and_its_bilm_share_a_state(embedder: ElmoEmbedder) -> None:
+    expected = [embedder.embed_sentence(["two", "rows"]) for _ in range(2)][1]
+    embedder.reset_states()
+    output = embedder.elmo_bilm(batch_to_ids([["two", "rows"]]))
+    assert output["mask"].tolist() == [[True] * 4]
+    assert [layer.shape for layer in output["activations"]] == [(1, 4, 16)] * 3
+    np.testing.assert_allclose(embedder.embed_sentence(["two", "rows"]), expected, rtol=0, atol=TOLERANCE)
+    assert ElmoEmbedder(*files(), cuda_device=2).cuda_device == 2
+    assert embedder.elmo_bilm._token_embedder._weight_file == files()[1]
+
+
+def test_copies_and_pickles_carry_the_state(embedder: ElmoEmbedder) -> None:
+    embedder.embed_batch(BATCH)
+    others = copy.deepcopy(embedder), pickle.loads(pickle.dumps(embedder))
+    expected = embedder.embed_batch(BATCH)
+    for other in others:
+        np.testing.assert_array_equal(other.embed_batch(BATCH)[1], expected[1])
+
+
+def test_all_layers_with_boundaries_come_from_ids(base: NumpyElmo) -> None:
+    bilm = ElmoBiLm(*files())
+    output = bilm.eval()(batch_to_ids(BATCH))
+    assert (bilm.num_layers, bilm.get_output_dim()) == (3, 16)
+    assert output["mask"].sum(axis=1).tolist() == [4, 7]
+    for k, expected in enumerate(base.embed(BATCH, boundaries=True)):
+        for layer, found in zip(expected, output["activations"], strict=True):
+            np.testing.assert_allclose(found[k, : len(layer)], layer, rtol=0, atol=TOLERANCE)
+            assert not found[k, len(layer) :].any()
+    mixed = Elmo(None, None, 1, module=ElmoBiLm(*files()))(batch_to_ids(BATCH))
+    np.testing.assert_array_equal(
+        mixed["elmo_representations"][0], Elmo(*files(), 1)(batch_to_ids(BATCH))["elmo_representations"][0]
+    )
+    with pytest.raises(InputTypeError, match="must be paths, not None"):
+        Elmo(None, None, 1)
+
+
+def test_sentences_that_cannot_be_used_are_named_by_their_number_in_the_whole(embedder: ElmoEmbedder) -> None:
+    with pytest.raises(InputTypeError, match="sentence 3 is a string"):
+        list(embedder.embed_sentences([["a"], ["b"], ["c"], "d"], batch_size=2))
 
 
 # -- what is wrong is named ------------------------------------------------------------------------------------------
