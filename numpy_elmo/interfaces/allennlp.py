@@ -15,15 +15,13 @@ Change the import::
 
     from numpy_elmo.interfaces.allennlp import Elmo, ElmoEmbedder, batch_to_ids
 
-Programs that cannot be changed can import it under the old name.  Flair, which runs ``import allennlp.commands.elmo``,
-needs this before it makes its ``ELMoEmbeddings``::
+With PyTorch tensors and trainable mixes, it is `numpy_elmo.interfaces.torch`.
 
-    import sys
-    from types import SimpleNamespace
+Programs that cannot be changed, such as Flair's ``ELMoEmbeddings``, find both under the old names after `install`::
 
-    from numpy_elmo.interfaces import allennlp as elmo
+    from numpy_elmo.interfaces import allennlp
 
-    sys.modules |= {"allennlp.commands.elmo": elmo, "allennlp": SimpleNamespace(commands=SimpleNamespace(elmo=elmo))}
+    allennlp.install()
 
 As in AllenNLP, the LSTM state is carried from call to call: sentence k of a call starts from the state that sentence k
 of the last call left, and rows that a call lacks keep their state.  ``reset_states`` starts from zeros again.
@@ -45,16 +43,21 @@ What differs:
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import IO, Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.corpus.write import Datasets, stored, write_dataset, write_sentence_map
-from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.errors import ElmoError, InputError, InputTypeError
 from numpy_elmo.files.writing import new_hdf5
-from numpy_elmo.interfaces.elmo_bilm import Activations, ElmoBiLm, PathLike, leading_axes
+from numpy_elmo.interfaces.elmo_bilm import Activations, ElmoBiLm, ElmoCharacterEncoder, PathLike, leading_axes
 from numpy_elmo.interfaces.id_batches import Int64s, Mask, pad_ids, without_boundaries
 from numpy_elmo.layers import scalar_mix
 from numpy_elmo.layers.arrays import Array
@@ -69,10 +72,13 @@ __all__ = [
     "Activations",
     "Elmo",
     "ElmoBiLm",
+    "ElmoCharacterEncoder",
     "ElmoEmbedder",
     "ElmoOutput",
     "ScalarMix",
     "batch_to_ids",
+    "install",
+    "uninstall",
 ]
 
 _ORIGINAL = (
@@ -80,6 +86,9 @@ _ORIGINAL = (
 )
 DEFAULT_OPTIONS_FILE = f"{_ORIGINAL}options.json"
 DEFAULT_WEIGHT_FILE = f"{_ORIGINAL}weights.hdf5"
+
+
+_ALIAS = "AllenNLP's names for numpy_elmo.interfaces"
 
 
 class ElmoOutput(TypedDict):
@@ -504,6 +513,67 @@ class ElmoEmbedder:
             if not (forget_sentences or use_sentence_keys):
                 write_sentence_map(file, {sentence: str(k) for k, sentence in enumerate(sentences)})
         input_file.close()
+
+
+def install() -> None:
+    """Let programs import this interface under AllenNLP's names.
+
+    ``allennlp.commands.elmo``, ``allennlp.modules.elmo``, ``allennlp.modules.scalar_mix`` and
+    ``allennlp.common.checks`` become modules.  Their classes are those of `numpy_elmo.interfaces.torch` if PyTorch is
+    installed, otherwise those of this module.  Calling it again changes nothing.
+
+    Raises
+    ------
+    InputError
+        If another ``allennlp`` is installed or imported.
+
+    Examples
+    --------
+    >>> from numpy_elmo.interfaces import allennlp
+    >>> allennlp.install()
+    >>> from allennlp.commands.elmo import ElmoEmbedder
+    >>> allennlp.uninstall()
+    """
+    if getattr(sys.modules.get("allennlp"), "__doc__", None) == _ALIAS:
+        return
+    if "allennlp" in sys.modules or importlib.util.find_spec("allennlp"):
+        raise InputError("another allennlp is installed or imported; use it, or uninstall it and start Python again")
+    module = "torch" if importlib.util.find_spec("torch") else "allennlp"
+    classes = importlib.import_module(f"numpy_elmo.interfaces.{module}")
+    modules = {
+        "Elmo": classes.Elmo,
+        "ScalarMix": classes.ScalarMix,
+        "batch_to_ids": classes.batch_to_ids,
+        "_ElmoBiLm": classes.ElmoBiLm,
+        "_ElmoCharacterEncoder": classes.ElmoCharacterEncoder,
+    }
+    defaults = {"DEFAULT_OPTIONS_FILE": DEFAULT_OPTIONS_FILE, "DEFAULT_WEIGHT_FILE": DEFAULT_WEIGHT_FILE}
+    contents: dict[str, dict[str, object]] = {
+        "allennlp": {"__version__": "0.9.0"},
+        "allennlp.commands": {},
+        "allennlp.commands.elmo": {**defaults, **modules, "ElmoEmbedder": classes.ElmoEmbedder},
+        "allennlp.common": {},
+        "allennlp.common.checks": {"ConfigurationError": ElmoError},
+        "allennlp.modules": {"Elmo": classes.Elmo, "ScalarMix": classes.ScalarMix},
+        "allennlp.modules.elmo": modules,
+        "allennlp.modules.scalar_mix": {"ScalarMix": classes.ScalarMix},
+    }
+    for name, attributes in contents.items():  # a package before its modules
+        alias = ModuleType(name, _ALIAS)
+        alias.__spec__ = ModuleSpec(name, None, is_package=True)
+        alias.__path__ = []
+        vars(alias).update(attributes)
+        sys.modules[name] = alias
+        package, _, last = name.rpartition(".")
+        if package:
+            setattr(sys.modules[package], last, alias)
+
+
+def uninstall() -> None:
+    """Remove what `install` registered; without it, nothing changes."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "allennlp" and module.__doc__ == _ALIAS:
+            del sys.modules[name]
 
 
 def _read_lines(file: IO[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,13 +52,37 @@ class Activations(TypedDict):
     mask: Mask
 
 
-class ElmoCharacterEncoder:
-    """AllenNLP's ``_ElmoCharacterEncoder``: token vectors (B, T + 2, P) from ids (B, T, C), boundaries added."""
+def check_no_grad(requires_grad: bool) -> None:
+    """Refuse to train the biLM."""
+    if requires_grad:
+        raise InputError(
+            "the biLM runs in NumPy, without gradients, so its weights cannot be trained; give requires_grad=False, "
+            "and train the scalar mixes and what follows them"
+        )
 
-    def __init__(self, options_file: PathLike, weight_file: PathLike, encoder: TokenEncoder | None = None) -> None:
+
+class ElmoCharacterEncoder:
+    """Token vectors with boundaries, from character ids; AllenNLP calls it ``_ElmoCharacterEncoder``.
+
+    Parameters and errors are those of `ElmoBiLm`.
+    """
+
+    def __init__(
+        self,
+        options_file: PathLike,
+        weight_file: PathLike,
+        requires_grad: bool = False,
+        *,
+        encoder: TokenEncoder | None = None,
+    ) -> None:
+        check_no_grad(requires_grad)
         self._options_file, self._weight_file = options_file, weight_file  # AllenNLP's names, which programs read
         self._encoder = encoder or load_model(local_file(weight_file), options=local_file(options_file)).encoder
         self._begin, self._end = self._encoder([SENTENCE_START, SENTENCE_END])
+
+    @property
+    def _options(self) -> Any:
+        return json.loads(local_file(self._options_file).read_text(encoding="utf-8-sig"))
 
     def __call__(self, inputs: npt.ArrayLike) -> TokenEmbedding:
         """Return a dict with ``token_embedding`` (B, T + 2, P) and ``mask`` (B, T + 2)."""
@@ -152,17 +177,13 @@ class ElmoBiLm:
         requires_grad: bool = False,
         vocab_to_cache: Sequence[str] | None = None,
     ) -> None:
-        if requires_grad:
-            raise InputError(
-                "the biLM runs in NumPy, without gradients, so its weights cannot be trained; give "
-                "requires_grad=False, and train the scalar mixes and what follows them"
-            )
+        check_no_grad(requires_grad)
         if options_file is None or weight_file is None:
             raise InputTypeError("options_file and weight_file must be paths, not None; only Elmo(module=...) has none")
         elmo = load_model(local_file(weight_file), options=local_file(options_file))
         self.elmo = elmo
         self.num_layers = elmo.n_layers + 1
-        self._token_embedder = ElmoCharacterEncoder(options_file, weight_file, elmo.encoder)
+        self._token_embedder = ElmoCharacterEncoder(options_file, weight_file, encoder=elmo.encoder)
         self._elmo_lstm = ElmoLstm(elmo.bilm)
         self._words: Array | None = None
         if vocab_to_cache is not None:

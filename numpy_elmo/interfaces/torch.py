@@ -48,7 +48,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("these modules need PyTorch: pip install 'numpy_elmo[torch]'") from error
 
-__all__ = ["Elmo", "ElmoBiLm", "ElmoEmbedder", "ScalarMix", "batch_to_ids"]
+__all__ = ["Elmo", "ElmoBiLm", "ElmoCharacterEncoder", "ElmoEmbedder", "ScalarMix", "batch_to_ids"]
 
 # What a checkpoint of AllenNLP calls the character vectors, which tell one biLM from another.
 _CHARACTERS = "_token_embedder._char_embedding_weights"
@@ -220,6 +220,20 @@ class ElmoBiLm(nn.Module):  # type: ignore[misc]
                 )
         for name in [name for name in state_dict if name.startswith(prefix)]:
             del state_dict[name]
+
+
+class ElmoCharacterEncoder(nn.Module):  # type: ignore[misc]
+    """Token vectors with boundaries, from character ids; AllenNLP calls it ``_ElmoCharacterEncoder``."""
+
+    def __init__(self, options_file: PathLike, weight_file: PathLike, requires_grad: bool = False) -> None:
+        super().__init__()
+        self._encoder = elmo_bilm.ElmoCharacterEncoder(options_file, weight_file, requires_grad)
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Return ``token_embedding`` (B, T + 2, P) and ``mask`` (B, T + 2)."""
+        return {
+            name: torch.from_numpy(array).to(inputs.device) for name, array in self._encoder(_array(inputs)).items()
+        }
 
 
 class Elmo(nn.Module):  # type: ignore[misc]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import importlib.util
 import io
 import json
 import pickle
 import shutil
+import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import h5py
@@ -248,21 +250,77 @@ def test_the_how_to_on_files_runs(embedder: ElmoEmbedder, tmp_path: Path) -> Non
         assert len(embedding[0]) == 9
 
 
-def test_flair_finds_the_embedder_under_the_old_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = textwrap.dedent(
-        str(allennlp.__doc__).partition("``ELMoEmbeddings``::\n")[2].partition("\nAs in AllenNLP")[0]
-    )
-    for name in ("allennlp", "allennlp.commands.elmo"):
-        monkeypatch.setitem(sys.modules, name, SimpleNamespace())  # taken away again after the test
-    exec(code, {})
+@pytest.fixture
+def installed() -> Iterator[None]:
+    allennlp.install()
+    yield
+    allennlp.uninstall()
+    assert not [name for name in sys.modules if name.partition(".")[0] == "allennlp"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_programs_find_the_interface_under_the_old_names() -> None:
     names: dict[str, Any] = {}
-    exec("import allennlp.commands.elmo\nfrom allennlp.commands.elmo import ElmoEmbedder", names)
+    exec(
+        "import allennlp.commands.elmo\n"
+        "from allennlp.common.checks import ConfigurationError\n"
+        "from allennlp.modules import Elmo, ScalarMix\n"
+        "from allennlp.modules.elmo import _ElmoBiLm, _ElmoCharacterEncoder, batch_to_ids\n"
+        "from allennlp.modules.scalar_mix import ScalarMix as SameMix\n",
+        names,
+    )
     old = names["allennlp"].commands.elmo
-    assert old.ElmoEmbedder is names["ElmoEmbedder"] is ElmoEmbedder
+    assert names["SameMix"] is names["ScalarMix"]
     assert old.DEFAULT_OPTIONS_FILE.endswith("options.json")
+    assert importlib.util.find_spec("allennlp") is not None
+    assert importlib.util.find_spec("allennlp.commands.elmo") is not None
     options_file, weight_file = map(str, files())
     found = old.ElmoEmbedder(options_file=options_file, weight_file=weight_file, cuda_device=0).embed_batch(BATCH)
     assert [found[k][0, token].shape for k, token in ((0, 1), (1, 4))] == [(16,), (16,)]
+    ids = names["batch_to_ids"](BATCH)
+    assert names["Elmo"](options_file, weight_file, 1)(ids)["elmo_representations"][0].shape == (2, 5, 16)
+    assert names["_ElmoBiLm"](options_file, weight_file)(ids)["activations"][2].shape == (2, 7, 16)
+    assert names["_ElmoCharacterEncoder"](options_file, weight_file)(ids)["token_embedding"].shape == (2, 7, 8)
+    with pytest.raises(names["ConfigurationError"]):
+        names["ScalarMix"](3, initial_scalar_parameters=[0.0])
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("allennlp.nn")
+
+
+@pytest.mark.usefixtures("installed")
+def test_installing_again_changes_nothing() -> None:
+    before = sys.modules["allennlp.modules.elmo"]
+    allennlp.install()
+    assert sys.modules["allennlp.modules.elmo"] is before
+
+
+def test_the_names_are_torch_modules_only_where_torch_is() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; from numpy_elmo.interfaces import allennlp; allennlp.install();"
+        "from allennlp.modules.elmo import Elmo; assert Elmo is allennlp.Elmo"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_uninstalling_nothing_changes_nothing() -> None:
+    before = dict(sys.modules)
+    allennlp.uninstall()
+    assert sys.modules == before
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_another_allennlp_is_left_alone(imported: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if imported:
+        monkeypatch.setitem(sys.modules, "allennlp", ModuleType("allennlp"))
+    else:
+        (tmp_path / "allennlp").mkdir()
+        (tmp_path / "allennlp" / "__init__.py").write_text("", encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+    before = dict(sys.modules)
+    with pytest.raises(InputError, match="another allennlp is installed or imported"):
+        allennlp.install()
+    allennlp.uninstall()
+    assert sys.modules == before
 
 
 def test_the_default_addresses_are_those_of_the_original_model() -> None:
@@ -370,6 +428,7 @@ def test_the_embedder_and_its_bilm_share_a_state(embedder: ElmoEmbedder) -> None
     np.testing.assert_allclose(embedder.embed_sentence(["two", "rows"]), expected, rtol=0, atol=TOLERANCE)
     assert ElmoEmbedder(*files(), cuda_device=2).cuda_device == 2
     assert embedder.elmo_bilm._token_embedder._weight_file == files()[1]
+    assert embedder.elmo_bilm._token_embedder._options["lstm"]["n_layers"] == 2
 
 
 def test_copies_and_pickles_carry_the_state(embedder: ElmoEmbedder) -> None:
