@@ -18,13 +18,15 @@ Here a call returns the arrays, without a session::
     elmo = hub.Module("tiny", trainable=True)
     vectors = elmo(["the cat is on the mat", "dogs are in the fog"], signature="default", as_dict=True)["elmo"]
 
-TensorFlow 2 loads the module with `load`.  What differs:
+TensorFlow 2 uses `load` and `KerasLayer`.  What differs:
 
 * The model is a folder, a zip or a model's name, as for `numpy_elmo.load`; nothing is fetched.  ``"original"`` has the
   sizes and the training text of google/elmo.  Whether it has the same weights is not known.
 * A sentence has the same vectors whatever was called before, and whatever other sentences are in the call.
 * Outputs are zero beyond a sentence's end.  In google/elmo they are a nonzero constant.  In both, ``default`` is the
-  mean over the true tokens.
+  mean over the true tokens; a mean over the padded axis of an output warns.
+* The vectors are computed when the call is made, so a symbolic tensor raises an error: embed texts before
+  ``model.fit``.
 * A sentence without tokens has a ``default`` of zeros.
 * ``<S>`` and ``</S>`` surround every sentence, as in training.  Whether google/elmo adds them is not documented.
 * A model with another number of LSTM layers than two has as many ``lstm_outputs``.
@@ -35,6 +37,7 @@ TensorFlow 2 loads the module with `load`.  What differs:
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
@@ -51,9 +54,38 @@ from numpy_elmo.layers.pooling import pool
 from numpy_elmo.layers.scalar_mix import MixGradient, ScalarMix
 from numpy_elmo.network.checks import check_sentences
 
-__all__ = ["LoadedModule", "Module", "Outputs", "TensorInfo", "load"]
+__all__ = ["KerasLayer", "LoadedModule", "Module", "Outputs", "Tensor", "TensorInfo", "load"]
 
 _SIGNATURES = ("default", "tokens")
+
+
+class _Dimension(int):
+    @property
+    def value(self) -> int:
+        return int(self)
+
+
+class Tensor(np.ndarray[Any, Any]):
+    """An array that can also be used like an eager tensor, and warns when padding is averaged."""
+
+    _padded = False
+
+    def numpy(self) -> npt.NDArray[Any]:
+        """Return a plain array of the same numbers."""
+        return self.view(np.ndarray)
+
+    def get_shape(self) -> tuple[_Dimension, ...]:
+        """Return the shape."""
+        return tuple(map(_Dimension, self.shape))
+
+    def mean(self, axis: Any = None, *args: Any, **options: Any) -> Any:  # noqa: D102 -- NumPy's
+        if self._padded and (axis is None or 1 in np.atleast_1d(axis) % self.ndim):
+            warnings.warn(
+                "this mean includes the padding of shorter sentences; the output 'default' is the mean over the true "
+                "tokens",
+                stacklevel=2,
+            )
+        return self.numpy().mean(axis, *args, **options)
 
 
 @dataclass(frozen=True)
@@ -71,13 +103,15 @@ class TensorInfo:
     dtype: np.dtype[Any]
     shape: tuple[int | None, ...]
 
-    def get_shape(self) -> tuple[int | None, ...]:
-        """Return the shape; ``get_shape()[-1]`` is a number itself, without ``.value``."""
-        return self.shape
+    def get_shape(self) -> tuple[_Dimension | None, ...]:
+        """Return the shape; ``get_shape()[-1]`` and ``get_shape()[-1].value`` are the same number."""
+        return tuple(None if size is None else _Dimension(size) for size in self.shape)
 
 
-class Outputs(Mapping[str, npt.NDArray[Any]]):
+class Outputs(Mapping[str, Tensor]):
     """The outputs of a call by name.  Each is computed when it is read, so padding costs memory only where it is used.
+
+    They are arrays that also have the methods ``numpy()`` and ``get_shape()`` of tensors.
 
     ``word_emb``
         What the LSTM layers read, (B, T, P).  T is the length of the longest sentence, or of the padded lists.
@@ -97,9 +131,14 @@ class Outputs(Mapping[str, npt.NDArray[Any]]):
         lstm_outputs = [f"lstm_outputs{k}" for k in range(1, len(mix.weights))]
         self._names = ["word_emb", *lstm_outputs, "elmo", "default", "sequence_len"]
 
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+    def __getitem__(self, name: str) -> Tensor:
         if name not in self._names:
             raise KeyError(name)
+        output = self._compute(name).view(Tensor)
+        output._padded = output.ndim == 3 and any(layers.shape[1] < self._width for layers in self._sentences)
+        return output
+
+    def _compute(self, name: str) -> npt.NDArray[Any]:
         if name == "sequence_len":
             return np.array([layers.shape[1] for layers in self._sentences], np.int32)
         if name == "default":
@@ -228,14 +267,14 @@ class Module:
         inputs: Iterable[str] | Mapping[str, Any],
         signature: str | None = None,
         as_dict: Literal[False] | None = None,
-    ) -> Array: ...
+    ) -> Tensor: ...
 
     def __call__(
         self,
         inputs: Iterable[str] | Mapping[str, Any],
         signature: str | None = None,
         as_dict: bool | None = None,
-    ) -> Array | Outputs:
+    ) -> Tensor | Outputs:
         """Return the vectors of some sentences.
 
         Parameters
@@ -243,7 +282,7 @@ class Module:
         inputs : iterable of str, or dict
             For the signature "default", sentences, which are split at spaces and nothing else.  For "tokens", a dict
             with ``tokens``, lists padded to one length, and ``sequence_len``, the number of tokens in each; what
-            follows them is not read.
+            follows them is not read.  Strings may be UTF-8 bytes, and lists arrays, columns of tables or eager tensors.
         signature : {"default", "tokens"}, optional
             What `inputs` are.
         as_dict : bool, optional
@@ -264,7 +303,7 @@ class Module:
         sentences, width = _read_strings(inputs) if _check_signature(signature) == "default" else _read_tokens(inputs)
         if as_dict:
             return self._outputs(sentences, width)
-        return _stack_means(map(self._mix, self._elmo.embed_corpus(sentences)), self._elmo.vector_size)
+        return _stack_means(map(self._mix, self._elmo.embed_corpus(sentences)), self._elmo.vector_size).view(Tensor)
 
     def gradient(
         self, outputs: Mapping[str, Array], upstream: Array, output: Literal["elmo", "default"] = "elmo"
@@ -372,6 +411,65 @@ def load(source: str | os.PathLike[str]) -> LoadedModule:
     return LoadedModule({"default": default, "tokens": tokens})
 
 
+class KerasLayer:
+    """The module as TensorFlow 2 programs call it on texts, outside of a model.
+
+    With tensorflow_hub and here::
+
+        layer = hub.KerasLayer("https://tfhub.dev/google/elmo/3", signature="default", output_key="elmo")
+        layer = hub.KerasLayer("tiny", signature="default", output_key="elmo")
+        vectors = layer(["the cat is on the mat"])
+
+    It is not a Keras layer: embed texts once, before ``model.fit``, and give the model their vectors.
+
+    Parameters
+    ----------
+    handle : str or path
+        As for `Module`.
+    trainable : bool
+        Accepted for tensorflow_hub compatibility; no effect.
+    signature : {"default", "tokens"}, optional
+        As for `Module`.
+    output_key : str, optional
+        The output to return; "default" by default.
+    **options
+        ``input_shape``, ``dtype``, ``name`` and so on: accepted for tensorflow_hub compatibility; no effect.
+
+    Raises
+    ------
+    ModelNotFoundError, OptionsError, WeightsError
+        As for `Module`.
+    InputError
+        If there is no such signature or output.
+
+    Examples
+    --------
+    >>> from numpy_elmo.interfaces import hub
+    >>> hub.KerasLayer("tiny", output_key="elmo")(["the cat is on the mat"]).shape
+    (1, 6, 192)
+    """
+
+    def __init__(
+        self,
+        handle: str | os.PathLike[str],
+        trainable: bool = False,
+        signature: str | None = None,
+        *,
+        output_key: str | None = None,
+        **options: object,
+    ) -> None:
+        self._module = Module(handle)
+        self._signature, self._output = _check_signature(signature), output_key or "default"
+        if self._output not in (names := list(self._module.get_output_info_dict())):
+            raise InputError(f"output_key must be one of {', '.join(names)}, not {output_key!r}")
+
+    def __call__(self, inputs: Any) -> Tensor:
+        """Return one output; `inputs` are those of `Module`."""
+        if self._output == "default":
+            return self._module(inputs, self._signature)
+        return self._module(inputs, self._signature, as_dict=True)[self._output]
+
+
 def _check_signature(signature: str | None) -> str:
     if signature is None:
         return "default"
@@ -383,7 +481,10 @@ def _check_signature(signature: str | None) -> str:
 def _read_strings(inputs: object) -> tuple[list[list[str]], int]:
     """Return the tokens of sentences, and the length of the longest."""
     if isinstance(inputs, Mapping):
-        raise InputTypeError('the signature "default" takes strings; give signature="tokens" with a dict of tokens')
+        if set(inputs) != {"default"}:  # the name of the input in get_input_info_dict
+            raise InputTypeError('the signature "default" takes strings; give signature="tokens" with a dict of tokens')
+        inputs = inputs["default"]
+    inputs = map(_text, check_column(_eager(inputs), "inputs"))
     strings = check_texts(inputs, "inputs", "give ' '.join(tokens), or signature=\"tokens\", for lists of tokens")
     sentences = [[token for token in string.split(" ") if token] for string in strings]
     return sentences, max(map(len, sentences), default=0)
@@ -393,10 +494,10 @@ def _read_tokens(inputs: object) -> tuple[list[list[str]], int]:
     """Return the tokens of padded sentences, and their length with padding."""
     if not isinstance(inputs, Mapping) or set(inputs) != {"tokens", "sequence_len"}:
         raise InputTypeError('the signature "tokens" takes a dict with "tokens" and "sequence_len"')
-    tokens = inputs["tokens"]
+    tokens = _eager(inputs["tokens"])
     table = list(np.asarray(tokens)) if len(getattr(tokens, "shape", ())) == 2 else check_column(tokens, '"tokens"')
     rows = [list(check_column(row, f'row {k} of "tokens"')) for k, row in enumerate(table)]
-    lengths = np.asarray(inputs["sequence_len"])
+    lengths = np.asarray(_eager(inputs["sequence_len"]))
     width = len(rows[0]) if rows else 0
     if any(len(row) != width for row in rows):
         raise InputError('the lists of "tokens" have different lengths; pad the shorter ones with ""')
@@ -404,7 +505,30 @@ def _read_tokens(inputs: object) -> tuple[list[list[str]], int]:
         raise InputError(f'"sequence_len" must have {len(rows)} numbers, one per sentence, not {lengths.shape}')
     if rows and (lengths.dtype.kind not in "iu" or lengths.min() < 0 or lengths.max() > width):
         raise InputError(f'"sequence_len" must be integers in 0..{width}, the length of the lists of "tokens"')
-    return check_sentences(row[:length] for row, length in zip(rows, lengths, strict=True)), width
+    sentences = (list(map(_text, row[:length])) for row, length in zip(rows, lengths, strict=True))
+    return check_sentences(sentences), width
+
+
+def _eager(value: Any) -> Any:
+    """Return the array of an eager tensor; anything else as it is, but no symbolic tensor."""
+    if type(value).__module__.partition(".")[0] not in ("tensorflow", "keras", "tf_keras"):
+        return value
+    try:
+        return value.numpy()
+    except (AttributeError, NotImplementedError) as error:
+        raise InputTypeError(
+            "a symbolic tensor has no texts yet; embed the texts first, and give their vectors to fit or to the session"
+        ) from error
+
+
+def _text(value: Any) -> Any:
+    """Decode bytes, TensorFlow's strings."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{value!r:.60} is not UTF-8 ({error.reason}); decode the texts first") from error
 
 
 def _stack_means(sentences: Iterable[Array], vector_size: int) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tests.fixtures.recipes import SMALL
 TOLERANCE = 2e-6
 
 RECORD = json.loads((FIXTURES / "interfaces_hub" / "record.json").read_text(encoding="utf-8"))
+ROOT = Path(__file__).parents[2]
 NAMES = ["word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default", "sequence_len"]
 SENTENCES = ["the cat is on the mat", "dogs are in the fog"]
 
@@ -85,8 +87,9 @@ def test_padding_may_be_anything(elmo: hub.Module, padding: Any) -> None:
     for table in (tokens, np.array(tokens, dtype=object), pd.DataFrame(tokens)):
         found = elmo({"tokens": table, "sequence_len": [3, 1]}, "tokens", True)
         np.testing.assert_array_equal(found["elmo"], expected["elmo"])
-    with pytest.raises(InputTypeError, match="sentence 1, token 1 must be a string"):
-        elmo({"tokens": tokens, "sequence_len": [3, 2]}, "tokens")
+    if not isinstance(padding, bytes):
+        with pytest.raises(InputTypeError, match="sentence 1, token 1 must be a string"):
+            elmo({"tokens": tokens, "sequence_len": [3, 2]}, "tokens")
 
 
 def test_the_mean_is_computed_without_padding_a_corpus(elmo: hub.Module, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,6 +235,186 @@ def test_a_loaded_module_has_the_same_signatures(elmo: hub.Module) -> None:
             np.testing.assert_array_equal(found[name], array)
 
 
+# -- TensorFlow's ways -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [text.encode() for text in SENTENCES],
+        np.array(SENTENCES, dtype="S"),
+        np.array([text.encode() for text in SENTENCES], dtype=object),
+        {"default": SENTENCES},
+    ],
+    ids=["bytes", "array of bytes", "array of bytes as objects", "named"],
+)
+def test_texts_may_be_bytes(elmo: hub.Module, texts: Any) -> None:
+    expected = elmo(SENTENCES, as_dict=True)["elmo"]
+    np.testing.assert_array_equal(elmo(texts, as_dict=True)["elmo"], expected)
+    loaded = hub.load(FIXTURES / "base")
+    np.testing.assert_array_equal(loaded.signatures["default"](texts)["elmo"].numpy(), expected)
+
+
+def test_tokens_may_be_bytes(elmo: hub.Module) -> None:
+    tokens = np.array([[b"the", "naïve".encode()], [b"dogs", b""]])
+    found = elmo({"tokens": tokens, "sequence_len": [2, 1]}, "tokens", True)
+    expected = elmo({"tokens": [["the", "naïve"], ["dogs", ""]], "sequence_len": [2, 1]}, "tokens", True)
+    np.testing.assert_array_equal(found["elmo"], expected["elmo"])
+
+
+def test_outputs_have_the_methods_of_tensors(elmo: hub.Module) -> None:
+    outputs = elmo(SENTENCES, as_dict=True)
+    for array in (*outputs.values(), elmo(SENTENCES)):
+        assert type(array.numpy()) is np.ndarray
+        assert array.get_shape() == array.shape
+        assert array.get_shape()[-1].value == array.shape[-1]
+    assert elmo.get_output_info_dict()["default"].get_shape()[-1].value == 16  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "mean",
+    [
+        lambda array: np.mean(array, 1),
+        lambda array: array.mean(axis=1),
+        lambda array: array.mean(-2),
+        lambda array: np.average(array, axis=1),
+        lambda array: np.mean(array, axis=(0, 1)),
+        np.mean,
+    ],
+)
+def test_a_mean_over_padding_warns_and_names_default(elmo: hub.Module, mean: Any) -> None:
+    outputs = elmo(SENTENCES, as_dict=True)
+    with pytest.warns(UserWarning, match="includes the padding of shorter sentences; the output 'default'"):
+        found = mean(outputs["elmo"])
+    np.testing.assert_array_equal(found, mean(outputs["elmo"].numpy()))
+
+
+@pytest.mark.filterwarnings("error")
+def test_other_means_do_not_warn(elmo: hub.Module) -> None:
+    outputs = elmo(SENTENCES, as_dict=True)
+    np.mean(outputs["elmo"], axis=2)
+    np.mean(outputs["default"])
+    np.mean(outputs["elmo"][1, :5], axis=0)
+    same = elmo(["two words", "of length"], as_dict=True)["elmo"]
+    np.testing.assert_allclose(same.mean(axis=1), elmo(["two words", "of length"]), rtol=0, atol=1e-6)
+
+
+def test_a_keras_layer_returns_one_output(elmo: hub.Module) -> None:
+    layer = hub.KerasLayer(FIXTURES / "base", trainable=True, input_shape=[], dtype=str)
+    np.testing.assert_array_equal(layer(SENTENCES), elmo(SENTENCES))
+    layer = hub.KerasLayer(FIXTURES / "base", signature="tokens", output_key="elmo")
+    np.testing.assert_array_equal(layer(RECORD["tokens"]), elmo(RECORD["tokens"], "tokens", True)["elmo"])
+    with pytest.raises(InputError, match=r"output_key must be one of word_emb, .*, not 'sequence'"):
+        hub.KerasLayer(FIXTURES / "base", output_key="sequence")
+    with pytest.raises(InputError, match='signature must be "default" or "tokens"'):
+        hub.KerasLayer(FIXTURES / "base", signature="serving_default")
+
+
+@pytest.mark.parametrize("module", ["tensorflow.python.framework.ops", "keras.src.backend.common.keras_tensor"])
+def test_symbolic_tensors_are_refused_with_what_to_do(elmo: hub.Module, module: str) -> None:
+    symbolic = type("KerasTensor", (), {"__module__": module})()
+    with pytest.raises(InputTypeError, match="symbolic tensor has no texts yet; embed the texts first"):
+        elmo(symbolic)
+    with pytest.raises(InputTypeError, match="symbolic tensor"):
+        elmo({"tokens": symbolic, "sequence_len": [1]}, "tokens")
+
+
+# Scripts for TensorFlow 1 as people published them.  Their lines with tensorflow and tensorflow_hub are the recipe's.
+SCRIPTS = {
+    "a session": """
+        elmo = hub.Module("tiny", trainable=True)
+        embeddings = elmo(texts, signature="default", as_dict=True)["elmo"]
+        with tf.Session() as sess:
+            sess.run([tf.global_variables_initializer(), tf.tables_initializer()])
+            vectors = sess.run(embeddings)
+    """,
+    "a mean in batches": """
+        elmo = hub.Module("tiny", trainable=True)
+        def elmo_vectors(x):
+            embeddings = elmo(x, signature="default", as_dict=True)["elmo"]
+            with tf.Session() as sess:
+                sess.run(tf.global_variables_initializer())
+                sess.run(tf.tables_initializer())
+                return sess.run(tf.reduce_mean(embeddings, 1))
+        vectors = np.concatenate([elmo_vectors(texts[k : k + 1]) for k in range(2)])
+    """,
+    "a graph": """
+        with tf.Graph().as_default():
+            tf.logging.set_verbosity(tf.logging.ERROR)
+            embed = hub.Module("tiny")
+            outputs = embed(inputs={"tokens": tokens, "sequence_len": lengths}, signature="tokens", as_dict=True)
+            session = tf.Session()
+            session.run(tf.global_variables_initializer())
+            session.run(tf.tables_initializer())
+            vectors = session.run(outputs["elmo"])
+            session.close()
+    """,
+    "several outputs": """
+        elmo = hub.Module("tiny")
+        outputs = elmo(texts, as_dict=True)
+        sess = tf.Session(config=tf.ConfigProto())
+        sess.run(tf.group(tf.global_variables_initializer(), tf.tables_initializer()))
+        first, second = sess.run([outputs["lstm_outputs1"], outputs["lstm_outputs2"]])
+        vectors = (first + second) / 2
+    """,
+    "a placeholder": """
+        text_input = tf.placeholder(dtype=tf.string, shape=[None])
+        elmo = hub.Module("tiny")
+        encode = elmo.signature("default") if hasattr(elmo, "signature") else elmo
+        with tf.Session() as session:
+            session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+            vectors = session.run(encode(texts))
+    """,
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_for_sessions_run_with_the_recipe(name: str) -> None:
+    page = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+    recipe = page[page.index("class Session:") :].partition("```")[0]
+    assert len(recipe.strip().splitlines()) <= 15
+    tokens = [text.split() for text in SENTENCES]
+    names: dict[str, Any] = {
+        "np": np,
+        "texts": SENTENCES,
+        "tokens": [tokens[0], [*tokens[1], ""]],
+        "lengths": [6, 5],
+    }
+    exec("import numpy as np\nfrom types import SimpleNamespace\n" + recipe, names)
+    names["hub"] = hub
+    exec(textwrap.dedent(SCRIPTS[name]), names)
+    assert isinstance(names["vectors"], np.ndarray)
+    assert names["vectors"].shape[0] == 2
+    assert np.isfinite(names["vectors"]).all()
+    if name == "a mean in batches":
+        np.testing.assert_allclose(names["vectors"], hub.Module("tiny")(SENTENCES), rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of TensorFlow
+def test_eager_tensors_go_in_and_a_keras_model_trains_on_the_vectors() -> None:
+    tf = pytest.importorskip("tensorflow")
+    elmo = hub.load("tiny")
+    expected = elmo.signatures["default"](SENTENCES)["elmo"]
+    found = elmo.signatures["default"](tf.constant(SENTENCES))["elmo"]
+    np.testing.assert_array_equal(found.numpy(), expected)
+    tokens = tf.constant([SENTENCES[0].split(), [*SENTENCES[1].split(), ""]])
+    found = elmo.signatures["tokens"](tokens=tokens, sequence_len=tf.constant([6, 5]))["elmo"]
+    np.testing.assert_array_equal(found, expected)
+    layer = hub.KerasLayer("tiny")
+    with pytest.raises(InputTypeError, match="symbolic tensor"):
+        layer(tf.keras.Input(shape=(), dtype=tf.string))
+    with pytest.raises(TypeError, match="symbolic tensor"):
+        tf.function(layer, autograph=False)(tf.constant(SENTENCES))
+    tf.keras.utils.set_random_seed(0)
+    texts = [f"{word} {what}" for word in ("the", "a", "one", "that") for what in ("ship sails", "soup boils")]
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, activation="sigmoid")])
+    model.compile(loss="binary_crossentropy", optimizer=tf.keras.optimizers.Adam(0.05), metrics=["accuracy"])
+    history = model.fit(layer(tf.constant(texts)), np.array([0, 1] * 4), epochs=20, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0] / 2
+    assert history["accuracy"][-1] == 1
+
+
 # -- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -249,7 +432,8 @@ def test_inputs_that_cannot_be_meant_are_errors(elmo: hub.Module) -> None:
         ({"tokens": tokens, "sequence_len": [2, 3]}, "tokens", InputError, r"0\.\.2"),
         ({"tokens": tokens, "sequence_len": [2, -1]}, "tokens", InputError, r"0\.\.2"),
         ({"tokens": tokens, "sequence_len": [2.0, 1.0]}, "tokens", InputError, "integers"),
-        ({"tokens": [[b"the"]], "sequence_len": [1]}, "tokens", InputTypeError, "not bytes"),
+        ({"tokens": [[b"\xff"]], "sequence_len": [1]}, "tokens", InputError, "not UTF-8"),
+        ([b"\xff"], None, InputError, r"b'\\xff' is not UTF-8 .*; decode the texts first"),
         (SENTENCES, "raw", InputError, '"default" or "tokens", not \'raw\''),
     ]
     for inputs, signature, kind, message in cases:
