@@ -48,7 +48,7 @@ import numpy.typing as npt
 from numpy_elmo.elmo import load as load_model
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
 from numpy_elmo.interfaces.id_batches import pad_vectors
-from numpy_elmo.interfaces.texts import check_column, check_texts
+from numpy_elmo.interfaces.texts import check_column, check_texts, from_tensorflow
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import pool
 from numpy_elmo.layers.scalar_mix import MixGradient, ScalarMix
@@ -484,7 +484,7 @@ def _read_strings(inputs: object) -> tuple[list[list[str]], int]:
         if set(inputs) != {"default"}:  # the name of the input in get_input_info_dict
             raise InputTypeError('the signature "default" takes strings; give signature="tokens" with a dict of tokens')
         inputs = inputs["default"]
-    inputs = map(_text, check_column(_eager(inputs), "inputs"))
+    inputs = map(_text, check_column(from_tensorflow(inputs), "inputs"))
     strings = check_texts(inputs, "inputs", "give ' '.join(tokens), or signature=\"tokens\", for lists of tokens")
     sentences = [[token for token in string.split(" ") if token] for string in strings]
     return sentences, max(map(len, sentences), default=0)
@@ -494,10 +494,10 @@ def _read_tokens(inputs: object) -> tuple[list[list[str]], int]:
     """Return the tokens of padded sentences, and their length with padding."""
     if not isinstance(inputs, Mapping) or set(inputs) != {"tokens", "sequence_len"}:
         raise InputTypeError('the signature "tokens" takes a dict with "tokens" and "sequence_len"')
-    tokens = _eager(inputs["tokens"])
+    tokens = from_tensorflow(inputs["tokens"])
     table = list(np.asarray(tokens)) if len(getattr(tokens, "shape", ())) == 2 else check_column(tokens, '"tokens"')
     rows = [list(check_column(row, f'row {k} of "tokens"')) for k, row in enumerate(table)]
-    lengths = np.asarray(_eager(inputs["sequence_len"]))
+    lengths = np.asarray(from_tensorflow(inputs["sequence_len"]))
     width = len(rows[0]) if rows else 0
     if any(len(row) != width for row in rows):
         raise InputError('the lists of "tokens" have different lengths; pad the shorter ones with ""')
@@ -507,18 +507,6 @@ def _read_tokens(inputs: object) -> tuple[list[list[str]], int]:
         raise InputError(f'"sequence_len" must be integers in 0..{width}, the length of the lists of "tokens"')
     sentences = (list(map(_text, row[:length])) for row, length in zip(rows, lengths, strict=True))
     return check_sentences(sentences), width
-
-
-def _eager(value: Any) -> Any:
-    """Return the array of an eager tensor; anything else as it is, but no symbolic tensor."""
-    if type(value).__module__.partition(".")[0] not in ("tensorflow", "keras", "tf_keras"):
-        return value
-    try:
-        return value.numpy()
-    except (AttributeError, NotImplementedError) as error:
-        raise InputTypeError(
-            "a symbolic tensor has no texts yet; embed the texts first, and give their vectors to fit or to the session"
-        ) from error
 
 
 def _text(value: Any) -> Any:

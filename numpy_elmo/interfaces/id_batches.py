@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.interfaces.texts import from_tensorflow
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import pack
 from numpy_elmo.network.bilm import Bilm
@@ -41,9 +42,12 @@ def pad_vectors(sentences: Sequence[Array], shape: tuple[int, ...]) -> Array:
 
 def as_integers(ids: npt.ArrayLike, maker: str) -> npt.NDArray[np.intp]:
     """Return ids as an array, or raise InputTypeError with the name of the function that makes them."""
-    array = np.asarray(ids)
+    array = np.asarray(from_tensorflow(ids))
     if array.dtype.kind not in "iu":
-        raise InputTypeError(f"ids must be integers, not {array.dtype}; make them with {maker}")
+        found = type(ids).__name__ if array.dtype == object else array.dtype
+        raise InputTypeError(
+            f"ids must be integers, not {found}; make them with {maker}, and give them without a session"
+        )
     return array.astype(np.intp)
 
 

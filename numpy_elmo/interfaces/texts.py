@@ -1,4 +1,4 @@
-"""A column of texts as scripts hold one: a list, an array, a pandas Series, or a table with one column."""
+"""Inputs as scripts hold them: columns of texts in lists, arrays, Series or tables with one column; eager tensors."""
 
 from __future__ import annotations
 
@@ -40,3 +40,16 @@ def check_texts(texts: Any, name: str, lists: str) -> list[str]:
                 f"text {row} of {name} must be a string, not {type(text).__name__} ({text!r:.60}); {remedy}"
             )
     return column
+
+
+def from_tensorflow(value: Any) -> Any:
+    """Return the array of an eager tensor, and other values as they are; a symbolic tensor raises InputTypeError."""
+    if type(value).__module__.partition(".")[0] not in ("tensorflow", "keras", "tf_keras"):
+        return value
+    try:
+        return value.numpy()
+    except (AttributeError, NotImplementedError) as error:
+        raise InputTypeError(
+            "a placeholder or symbolic tensor has no values yet, and no session runs here; give the texts or ids "
+            "themselves, and the vectors to fit or to your session"
+        ) from error

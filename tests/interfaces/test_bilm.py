@@ -304,6 +304,28 @@ def test_ids_that_cannot_be_meant_are_errors(bilm: BidirectionalLanguageModel, i
     np.testing.assert_array_equal(bilm(ids)["lm_embeddings"], bilm.another_input()(ids)["lm_embeddings"])
 
 
+@pytest.mark.parametrize("ids", [None, object(), [None]])
+def test_what_holds_no_ids_is_told_that_there_is_no_session(bilm: BidirectionalLanguageModel, ids: Any) -> None:
+    with pytest.raises(InputTypeError, match=r"ids must be integers, not .*, and give them without a session"):
+        bilm(ids)
+
+
+def test_a_placeholder_is_told_that_there_is_no_session(bilm: BidirectionalLanguageModel) -> None:
+    placeholder = type("SymbolicTensor", (), {"__module__": "tensorflow.python.framework.ops"})()
+    with pytest.raises(InputTypeError, match=r"a placeholder .* no session runs here; give the"):
+        bilm(placeholder)
+
+
+def test_the_peers_modules_have_the_same_names() -> None:
+    from numpy_elmo.interfaces import bilm as package  # noqa: PLC0415
+    from numpy_elmo.interfaces.bilm import data, elmo, model  # noqa: PLC0415
+
+    assert data.Batcher is Batcher
+    assert model.BidirectionalLanguageModel is BidirectionalLanguageModel
+    assert elmo.weight_layers is weight_layers
+    assert {*data.__all__, *elmo.__all__, *model.__all__} <= set(package.__all__)
+
+
 def test_ids_of_the_other_kind_are_errors(bilm: BidirectionalLanguageModel, ids: Any) -> None:
     folder = FOLDER / "token_model"
     tokens = BidirectionalLanguageModel(folder / "options.json", folder / "weights.hdf5", use_character_inputs=False)

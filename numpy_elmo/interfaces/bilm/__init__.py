@@ -23,7 +23,7 @@ Here a call takes the ids and returns arrays::
     context_ids = batcher.batch_sentences(tokenized_context)
     vectors = weight_layers("input", bilm(context_ids), l2_coef=0.0)["weighted_op"]
 
-What differs:
+``bilm.data``, ``bilm.model`` and ``bilm.elmo`` are modules here too.  What differs:
 
 * Every call runs the model and carries its state, once.
 * In bilm-tf every placeholder has a state.  Here a model has one, and `BidirectionalLanguageModel.another_input`
