@@ -14,6 +14,7 @@ It needs scikit-learn, the extra ``sklearn``.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
@@ -44,13 +45,14 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     A text is one sentence; its vector depends on nothing else, and `fit` learns nothing.  The models were trained on
     cased text with punctuation split off, so a `tokenizer` that does this gives better vectors than the default.
 
-    A vectorizer holds the name of its model, not the weights: clones and pickles are small, and the model is loaded at
-    first use.  The two models used last stay in memory, for all vectorizers of the process.
+    A vectorizer that was given a name or path holds that, not the weights: pickles are small, and the model is loaded
+    at first use.  The two models used last stay in memory, for all vectorizers of the process.  Clones share a loaded
+    model, and pickles contain its weights.
 
     Parameters
     ----------
-    model : str or path
-        A folder, a zip or a model's name, as for `numpy_elmo.load`.
+    model : str, path or Elmo
+        A folder, a zip or a model's name, as for `numpy_elmo.load`; or a loaded model.
     layers : {"average", "top", "all"}, int or ScalarMix
         As for `Elmo.embed`; "all" concatenates the L + 1 layers.
     pooling : {"mean", "max", "sum", "first", "last"}
@@ -70,7 +72,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "tiny",
+        model: str | os.PathLike[str] | Elmo = "tiny",
         *,
         layers: Layers = "average",
         pooling: Pooling = "mean",
@@ -139,6 +141,9 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         texts = check_texts(X, "X", "give tokenizer=list for lists of tokens")
         return self._embed([text.split() for text in texts])
 
+    def __sklearn_clone__(self) -> ElmoVectorizer:
+        return copy.copy(self)  # fit learns nothing, and scikit-learn would copy the weights of a loaded model
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
@@ -154,7 +159,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return n_features
 
     def _embed(self, sentences: list[Sequence[str]]) -> Array:
-        elmo = _load_shared(_absolute(self.model))
+        elmo = self.model if isinstance(self.model, Elmo) else _load_shared(_absolute(self.model))
         # An empty sentence more, so that the number of features is known without texts.
         vectors = elmo.embed([*sentences, []], layers=self.layers, batch_size=self.batch_size)
         return np.stack([pool(array, self.pooling).reshape(-1) for array in vectors])[:-1]
@@ -168,6 +173,6 @@ def _load_shared(model: str) -> Elmo:
 def _absolute(model: str | os.PathLike[str]) -> str:
     """Return a model's name, or its path made absolute, because processes may change their folder."""
     if not isinstance(model, (str, os.PathLike)):
-        raise InputTypeError(f"model must be a path or a model's name, not {type(model).__name__}")
+        raise InputTypeError(f"model must be a path, a model's name or a loaded Elmo, not {type(model).__name__}")
     path = Path(model)
     return str(path.resolve()) if path.exists() else os.fspath(model)

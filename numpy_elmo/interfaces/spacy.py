@@ -16,7 +16,9 @@ It needs spaCy, the extra ``spacy``.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -46,6 +48,9 @@ class ElmoComponent:
 
     If an earlier component sets sentence boundaries, each sentence is embedded alone, otherwise the whole text as one
     sentence.  Tokens of white space are not embedded; their vectors are zero.
+
+    spaCy does not store how vectors are computed: texts from another process (``n_process=2``, which warns) or from a
+    file need `use_tensor`.  ``DocBin`` also leaves out the tensor; use ``doc.to_bytes()``.
 
     A saved pipeline holds the configuration, not the weights: loading it needs the model under the same name or path.
 
@@ -87,6 +92,12 @@ class ElmoComponent:
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Set the vectors of a stream of texts and yield them in order; `batch_size` texts run together."""
+        if multiprocessing.parent_process() is not None:
+            warnings.warn(
+                "texts from another process have vectors and similarities from doc.tensor only after "
+                "numpy_elmo.interfaces.spacy.use_tensor(doc)",
+                stacklevel=2,
+            )
         for docs in minibatch(stream, batch_size):
             sentences = [tokens for doc in docs for tokens in _sentences(doc)]
             vectors = iter(self._embed([[token.text for token in tokens] for tokens in sentences]))
@@ -132,7 +143,17 @@ def use_tensor(doc: Doc) -> Doc:
     -------
     Doc
         The same text.
+
+    Raises
+    ------
+    InputError
+        If the text has no tensor, as after ``DocBin``.
     """
+    if len(doc.tensor) != len(doc):
+        raise InputError(
+            "this text has no tensor with one row per token; run the pipeline again, or store texts with "
+            "doc.to_bytes(), because DocBin leaves the tensor out"
+        )
     doc.user_hooks |= {"vector": _mean, "has_vector": _has_vector, "similarity": _cosine}
     doc.user_span_hooks |= {"vector": _mean, "has_vector": _has_vector, "similarity": _cosine}
     doc.user_token_hooks |= {"vector": _row, "has_vector": _is_word, "similarity": _cosine}

@@ -172,6 +172,18 @@ def test_pickles_hold_no_weights_and_clones_load_none_again(tmp_path: Path, monk
     assert loads == [str(folder)]
 
 
+def test_a_loaded_model_is_shared_by_clones(tiny: Elmo) -> None:
+    vectorizer = ElmoVectorizer(tiny, layers="top").set_output(transform="pandas")
+    other = clone(vectorizer)
+    assert other is not vectorizer
+    assert other.model is tiny
+    expected = ElmoVectorizer("tiny", layers="top").transform(TEXTS)
+    np.testing.assert_array_equal(other.fit(TEXTS).transform(pd.Series(TEXTS)).to_numpy(), expected)
+    other.set_params(layers=0)
+    assert vectorizer.layers == "top"
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(vectorizer)).transform(TEXTS).to_numpy(), expected)
+
+
 def test_set_params_takes_effect_without_a_new_fit(tiny: Elmo) -> None:
     vectorizer = ElmoVectorizer().fit(TEXTS)
     vectorizer.set_params(layers="all", pooling="max")
@@ -259,7 +271,7 @@ def test_a_table_of_several_columns_is_an_error_that_says_how_to_choose() -> Non
     ("parameters", "error", "message"),
     [
         ({"model": "no such model"}, ModelNotFoundError, "no such"),
-        ({"model": load("tiny")}, InputTypeError, "model must be a path or a model's name, not Elmo"),
+        ({"model": 3}, InputTypeError, "model must be a path, a model's name or a loaded Elmo, not int"),
         ({"layers": "bottom"}, InputError, "layers must be"),
         ({"pooling": "median"}, InputError, "pooling must be"),
         ({"batch_size": 0}, InputError, "batch_size must be"),

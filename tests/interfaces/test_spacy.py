@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
 
 from numpy_elmo import Elmo, load
 from numpy_elmo.errors import InputError, ModelNotFoundError
@@ -158,10 +158,24 @@ def test_a_stored_text_keeps_its_tensor_and_gets_its_vectors_back(nlp: Language)
 
 @pytest.mark.filterwarnings("ignore:.*W109:UserWarning")  # the hooks; see the test above
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:texts from another process")
 def test_processes_beside_each_other_give_the_same(nlp: Language) -> None:
     docs = list(nlp.pipe(TEXTS, n_process=2, batch_size=2))
     for doc, text in zip(docs, TEXTS, strict=True):
         np.testing.assert_allclose(doc.tensor, nlp(text).tensor, rtol=0, atol=1e-5)
+
+
+def test_another_process_is_told_how_to_get_the_vectors_back(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiprocessing.parent_process", object)
+    with pytest.warns(UserWarning, match=r"only after numpy_elmo\.interfaces\.spacy\.use_tensor\(doc\)"):
+        list(nlp.pipe(TEXTS))
+
+
+def test_a_text_without_its_tensor_is_refused(nlp: Language) -> None:
+    [doc] = DocBin(docs=[nlp(TEXTS[0])]).get_docs(nlp.vocab)
+    with pytest.raises(InputError, match=r"no tensor.*run the pipeline again.*DocBin leaves the tensor out"):
+        use_tensor(doc)
+    use_tensor(nlp(""))
 
 
 def test_bad_configurations_are_found_when_the_component_is_added() -> None:
