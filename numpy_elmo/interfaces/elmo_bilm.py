@@ -25,7 +25,7 @@ from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.bilm import Bilm
 from numpy_elmo.network.characters import N_CHARACTERS, SENTENCE_END, SENTENCE_START
 from numpy_elmo.network.checks import check_tokens
-from numpy_elmo.network.encoder import TokenEncoder
+from numpy_elmo.network.encoder import Encoder
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
@@ -73,7 +73,7 @@ class ElmoCharacterEncoder:
         weight_file: PathLike,
         requires_grad: bool = False,
         *,
-        encoder: TokenEncoder | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         check_no_grad(requires_grad)
         self._options_file, self._weight_file = options_file, weight_file  # AllenNLP's names, which programs read

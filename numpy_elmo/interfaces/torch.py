@@ -212,7 +212,7 @@ class ElmoBiLm(nn.Module):  # type: ignore[misc]
         """Leave out the biLM of an AllenNLP checkpoint, or raise WeightsError if it is another one."""
         table = state_dict.get(f"{prefix}{_CHARACTERS}")
         if table is not None:  # [262, E]; its first row is padding
-            ours = self._token_embedder._encoder.char_cnn.char_embed
+            ours = self._token_embedder._encoder.layers.char_cnn.char_embed
             if table.shape[1:] != ours.shape[1:] or not np.allclose(_array(table)[1:], ours, rtol=0, atol=1e-6):
                 raise WeightsError(
                     f"{prefix}* in this checkpoint is another biLM than the weight file, perhaps a fine-tuned one; "

@@ -206,7 +206,7 @@ def test_a_module_can_be_shared() -> None:
 
 def allennlps_state_dict(change: float = 0.0) -> dict[str, Any]:
     """Return a checkpoint with AllenNLP's names, the biLM's weights among them."""
-    characters = ElmoBiLm(*files())._token_embedder._encoder.char_cnn.char_embed
+    characters = ElmoBiLm(*files())._token_embedder._encoder.layers.char_cnn.char_embed
     table = torch.from_numpy(np.concatenate([np.zeros_like(characters[:1]), characters + np.float32(change)]))
     mix = {f"scalar_mix_0.scalar_parameters.{k}": torch.tensor([value]) for k, value in enumerate((0.5, -0.5, 1.0))}
     bilm = (

@@ -1,13 +1,16 @@
-"""Programs written for AllenNLP, unchanged: Flair, SeqVec and bio_embeddings as released.
+"""Programs for proteins, written for AllenNLP and run unchanged: SeqVec's own and bio_embeddings, as released.
 
-They run where they are installed: ``pip install flair==0.15.1`` and ``pip install --no-deps seqvec==0.4.1
-bio_embeddings==0.1.6``, the last with biopython, appdirs, pandas and ``ruamel.yaml<0.18``.
+Their requirements are older than this package's, so they are installed without them, and no test run collects this
+file::
+
+    pip install "numpy_elmo[torch,test]" biopython appdirs "ruamel.yaml<0.18"
+    pip install --no-deps seqvec==0.4.1 bio_embeddings==0.1.6
+    python -m pytest -m slow tests/conformance/clients.py
 """
 
 from __future__ import annotations
 
-import copy
-import io
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numpy_elmo import load
 from numpy_elmo.files.published import find
 from numpy_elmo.interfaces import allennlp
 
@@ -31,32 +33,11 @@ def installed() -> Iterator[None]:
     allennlp.uninstall()
 
 
-@pytest.mark.filterwarnings("ignore")  # of Flair's dependencies
-def test_flair_embeds_and_its_embeddings_are_copied_and_saved() -> None:
-    pytest.importorskip("flair")
-    import torch  # noqa: PLC0415
-    from flair.data import Sentence  # noqa: PLC0415
-    from flair.embeddings.legacy import ELMoEmbeddings  # noqa: PLC0415
-
-    words = ["They", "sat", "on", "the", "river", "bank"]
-    embeddings = ELMoEmbeddings("tiny", OPTIONS, WEIGHTS)
-    embeddings.ee.elmo_bilm._elmo_lstm.stateful = False
-    file = io.BytesIO()
-    torch.save(embeddings, file)
-    file.seek(0)
-    [expected] = load("tiny").embed([words])
-    for each in (embeddings, copy.deepcopy(embeddings), torch.load(file, weights_only=False)):
-        sentence = Sentence(words)
-        each.embed(sentence)
-        for k, token in enumerate(sentence):
-            np.testing.assert_allclose(token.embedding.numpy(), expected[:, k].reshape(-1), rtol=0, atol=TOLERANCE)
-
-
 PROTEINS = {"P1": "MGSSHHHHSSGLVPR", "P2": "SSGL"}
 
 
 def test_seqvecs_program_writes_the_vectors_of_proteins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seqvec = pytest.importorskip("seqvec.seqvec")
+    seqvec = importlib.import_module("seqvec.seqvec")
     text = "".join(f">sp|{name}|x\n{sequence}\n" for name, sequence in PROTEINS.items())
     (tmp_path / "in.fasta").write_text(text, encoding="utf-8")
     arguments = ["-i", tmp_path / "in.fasta", "-o", tmp_path / "out.npz", "--model", find("tiny"), "--cpu", "--protein"]
@@ -73,7 +54,7 @@ def test_seqvecs_program_writes_the_vectors_of_proteins(tmp_path: Path, monkeypa
 
 @pytest.mark.filterwarnings("ignore")
 def test_bio_embeddings_embeds_proteins() -> None:
-    module = pytest.importorskip("bio_embeddings.embed.seqvec_embedder")
+    module = importlib.import_module("bio_embeddings.embed.seqvec_embedder")
     embedder = module.SeqVecEmbedder(weights_file=WEIGHTS, options_file=OPTIONS, device="cpu", warmup_rounds=2)
     expected = allennlp.ElmoEmbedder(OPTIONS, WEIGHTS)
     for _ in range(2):
