@@ -371,7 +371,7 @@ SCRIPTS = {
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_for_sessions_run_with_the_recipe(name: str) -> None:
     page = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
-    recipe = page[page.index("class Session:") :].partition("```")[0]
+    recipe = page[page.index("from unittest.mock") :].partition("```")[0]
     assert len(recipe.strip().splitlines()) <= 15
     tokens = [text.split() for text in SENTENCES]
     names: dict[str, Any] = {
@@ -380,8 +380,7 @@ def test_scripts_for_sessions_run_with_the_recipe(name: str) -> None:
         "tokens": [tokens[0], [*tokens[1], ""]],
         "lengths": [6, 5],
     }
-    exec("import numpy as np\nfrom types import SimpleNamespace\n" + recipe, names)
-    names["hub"] = hub
+    exec(recipe, names)
     exec(textwrap.dedent(SCRIPTS[name]), names)
     assert isinstance(names["vectors"], np.ndarray)
     assert names["vectors"].shape[0] == 2
