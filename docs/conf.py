@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy_elmo
 
 project = "numpy_elmo"
@@ -24,7 +22,6 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"numpy_elmo {release}"
 
-autodoc_mock_imports = [] if find_spec("torch") else ["torch"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_google_docstring = False
