@@ -19,7 +19,7 @@ import numpy.typing as npt
 from numpy_elmo.analysis.spans import occurrences
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import InputError, MissingExtraError
-from numpy_elmo.files.writing import new_file
+from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
@@ -360,7 +360,7 @@ def save(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = Fals
     # The same picture gives the same bytes: no date, and names inside an SVG that do not change.
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     settings: dict[Any, Any] = {"svg.hashsalt": "numpy_elmo", "svg.fonttype": "path"}
-    with new_file(path, overwrite=overwrite) as partial, rc_context(settings):
+    with new_file(path, overwrite=overwrite) as partial, output_errors(path), rc_context(settings):
         figure.savefig(partial, format=kind, dpi=150, metadata=metadata)
 
 

@@ -40,6 +40,7 @@ from numpy_elmo.files.writing import (
     sync_folder,
 )
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.matmul import Matrix
 
 ATTRIBUTE = "numpy_elmo"
 
@@ -100,7 +101,8 @@ class PartFile:
         with output_errors(self.path):
             sync(self._file.fileno())
         arrays = {f"array_{k}": array for k, array in enumerate(checkpoint.arrays)}
-        with new_file(checkpoint_of(self.target), overwrite=True) as partial, partial.open("wb") as file:
+        path = checkpoint_of(self.target)
+        with new_file(path, overwrite=True) as partial, output_errors(path), partial.open("wb") as file:
             np.savez(file, n_done=np.array(checkpoint.n_done), **arrays)  # type: ignore[arg-type]
         self.checkpoint = checkpoint
 
@@ -202,8 +204,8 @@ def model_digest(elmo: Elmo) -> str:
 
 
 def _weights(part: object, name: str) -> Iterator[tuple[str, Array]]:
-    if isinstance(part, np.ndarray):
-        yield name, part
+    if isinstance(part, (np.ndarray, Matrix)):
+        yield name, part.W if isinstance(part, Matrix) else part
     elif isinstance(part, (tuple, list)):
         for k, item in enumerate(part):
             yield from _weights(item, f"{name}.{k}")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numpy_elmo.corpus.text import read_lines
 from numpy_elmo.elmo import Elmo, Layers
 from numpy_elmo.errors import InputError, InputTypeError, VectorsNotFoundError
-from numpy_elmo.files.writing import new_file
+from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches
 from numpy_elmo.network.checks import check_sentences
@@ -211,6 +211,7 @@ def write_word2vec(path: str | os.PathLike[str], vectors: WordVectors, *, overwr
     numbers = " ".join(["%.9g"] * n_features)
     with (
         new_file(path, overwrite=overwrite) as partial,
+        output_errors(path),
         partial.open("w", encoding="utf-8", newline="\n") as file,
     ):
         file.write(f"{n_words} {n_features}\n")

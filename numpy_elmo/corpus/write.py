@@ -177,7 +177,11 @@ def write_npz(
     """
     named = vectors.items() if isinstance(vectors, Mapping) else ((f"arr_{k}", v) for k, v in enumerate(vectors))
     compression = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
-    with new_file(path, overwrite=overwrite) as partial, zipfile.ZipFile(partial, "w", compression) as archive:
+    with (
+        new_file(path, overwrite=overwrite) as partial,
+        output_errors(path),
+        zipfile.ZipFile(partial, "w", compression) as archive,
+    ):
         for name, array in named:
             if not isinstance(array, np.ndarray) or array.dtype.hasobject:
                 raise InputError(f"{name} must be an array of numbers, not {type(array).__name__}")

@@ -34,8 +34,6 @@ MAX_BYTES = 8 << 30
 SLOW_SECONDS, MIN_BYTES_PER_SECOND = 60.0, 1 << 10
 
 # A process that is killed cannot clean up.  What it was writing is removed by a later download, late enough that no
-# download still running loses its file.
-STALE_SECONDS = 24 * 3600.0
 
 
 def download(
@@ -96,7 +94,7 @@ def download(
     missing = [file for file in files if fault(folder / file.file_name, file) is not None]
     if missing:
         fetcher = _Fetcher(*_import_extra(model, missing, folder), progress=progress)
-        with _folder(folder, missing):
+        with _folder(folder):
             for file in missing:
                 fetcher.fetch(_addresses(model, file, mirror), file, folder / file.file_name)
     return published.location(model, folder)
@@ -258,14 +256,13 @@ def _writing(path: Path) -> Iterator[Callable[[bytes], object]]:
             except OSError as error:
                 raise DownloadError(f"{path} cannot be written: {error.strerror or error}") from error
 
-        file = stack.enter_context(attempt(lambda: _open_new(path)))
+        file = stack.enter_context(attempt(lambda: _open(path)))
         yield lambda chunk: attempt(lambda: file.write(chunk))
         attempt(file.flush)
-        attempt(lambda: os.fsync(file.fileno()))
 
 
-def _open_new(path: Path) -> BinaryIO:
-    return path.open("xb")
+def _open(path: Path) -> BinaryIO:
+    return path.open("wb")
 
 
 def _limit_text(file: PublishedFile) -> str:
@@ -273,17 +270,13 @@ def _limit_text(file: PublishedFile) -> str:
 
 
 @contextlib.contextmanager
-def _folder(folder: Path, files: list[PublishedFile]) -> Iterator[None]:
-    """Make a folder, delete stale partial files in it, and remove it if nothing was downloaded."""
+def _folder(folder: Path) -> Iterator[None]:
+    """Make a folder, and remove it if nothing was downloaded."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DownloadError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
-    for part in (path for file in files for path in folder.glob(f"{file.file_name}.*.part")):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > STALE_SECONDS:
-                part.unlink()
     try:
         yield
     finally:

@@ -58,7 +58,7 @@ def open_checked(source: Path | BinaryIO) -> h5py.File:
             _check_tables(file)
     else:
         _check_tables(source)
-    return h5py.File(source, "r")
+    return h5py.File(source, "r", locking=False)  # what is only read needs no lock, and may have one
 
 
 def _check_tables(file: BinaryIO) -> None:

@@ -77,16 +77,17 @@ def new_file(path: StrPath, *, overwrite: bool = False, inputs: Iterable[StrPath
     target = check_target(path, overwrite=overwrite, inputs=inputs)
     with output_errors(target):
         opened, partial = open_partial(target)
-        try:
-            yield partial
+    try:
+        yield partial
+        with output_errors(target):
             sync(opened.fileno())
             if WINDOWS:  # which renames no open files
                 opened.close()
             publish(partial, target, overwrite=overwrite)
-        finally:
-            opened.close()
-            with suppress(OSError):  # renamed
-                partial.unlink()
+    finally:
+        opened.close()
+        with suppress(OSError):  # renamed
+            partial.unlink()
 
 
 @contextmanager

@@ -256,7 +256,11 @@ def _make_parquet(part: _Part, elmo: Elmo) -> None:
         [("sentence", pa.string()), ("vector", pa.list_(number, elmo.vector_size))],
         metadata={_METADATA: json.dumps(fingerprint)},
     )
-    with new_file(part.path, inputs=part.inputs.paths) as partial, pq.ParquetWriter(partial, schema) as writer:
+    with (
+        new_file(part.path, inputs=part.inputs.paths) as partial,
+        output_errors(part.path),
+        pq.ParquetWriter(partial, schema) as writer,
+    ):
         for rows in batches(_pooled(part, elmo), _ROW_GROUP):
             sentences, vectors = zip(*rows, strict=True)
             writer.write_table(pa.table([list(sentences), list(vectors)], schema=schema))

@@ -11,17 +11,15 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 
-from numpy_elmo import CorpusReport, Elmo, load
+from numpy_elmo import CorpusReport, Elmo
 from numpy_elmo.analysis.neighbors import build_index
 from numpy_elmo.cli import main
 from numpy_elmo.corpus import VectorFile, WordVectors, embed, read_word2vec, resume, write_npz, write_word2vec
@@ -611,18 +609,3 @@ def test_what_a_killed_writer_left_is_deleted_and_what_a_living_one_has_is_not(t
             assert living.exists()
             partial.write_text("second")
     assert names(tmp_path) == {path.name for path in others} | {"out"}
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_model_is_told_from_others_without_reading_what_it_does_not_use(model_folder: Path) -> None:
-    digest = resume.model_digest(load(model_folder))
-    os.mkfifo(model_folder / "pipe")
-    with h5py.File(model_folder / "weights.hdf5", "r+") as file:
-        file.create_dataset("endless", (10**12,), dtype="f4")  # declared, not written
-        file.create_dataset("hanging", (4,), dtype="f4", external=[(str(model_folder / "pipe"), 0, 16)])
-        group = file
-        for _ in range(200):
-            group = group.create_group("g")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert resume.model_digest(load(model_folder)) == digest

@@ -9,7 +9,6 @@ import hashlib
 import importlib
 import io
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -33,6 +32,7 @@ from numpy_elmo.cli import main
 from numpy_elmo.errors import DownloadError, InputError, MissingExtraError, ModelNotFoundError
 from numpy_elmo.files import published
 from numpy_elmo.files.published import PublishedFile, PublishedModel
+from numpy_elmo.files.writing import lock
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
 
@@ -543,14 +543,14 @@ def test_an_interrupted_download_leaves_nothing(server: Server, cache: Path) -> 
 def test_what_a_killed_download_left_goes_with_the_next(publish: Callable[..., PublishedModel], cache: Path) -> None:
     publish(good(WEIGHTS))
     (cache / "made").mkdir(parents=True)
-    old, young = cache / "made" / "weights.hdf5.00.part", cache / "made" / "weights.hdf5.11.part"
-    for path in (old, young):
+    dead, alive = (cache / "made" / f".weights.hdf5.{k}{'0' * 7}.part" for k in range(2))
+    for path in (dead, alive):
         path.write_bytes(WEIGHTS[:10])
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (two_days_ago, two_days_ago))
-    download("made")
-    assert not old.exists()
-    assert young.exists(), "it may belong to a download that is still running"
+    with alive.open("r+b") as running:
+        assert lock(running.fileno())
+        download("made")
+        assert not dead.exists()
+        assert alive.exists(), "it belongs to a download that is still running"
 
 
 def test_a_full_disk_is_not_blamed_on_the_addresses(
@@ -563,7 +563,7 @@ def test_a_full_disk_is_not_blamed_on_the_addresses(
     publish(good(WEIGHTS), good(WEIGHTS))
     (cache / "made").mkdir(parents=True)
     (cache / "made" / "options.json").write_bytes(OPTIONS)
-    monkeypatch.setattr(module, "_open_new", lambda path: cast("BinaryIO", FullDisk()))
+    monkeypatch.setattr(module, "_open", lambda path: cast("BinaryIO", FullDisk()))
     with pytest.raises(DownloadError, match="cannot be written: No space left on device"):
         download("made")
     assert server.requests == ["/0/weights.hdf5"], "the second address would not help"
