@@ -27,6 +27,10 @@ class InputError(ElmoError, ValueError):
     """Text, tokens or an argument have the right type and a value that cannot be used."""
 
 
+class InputWarning(UserWarning):
+    """Text was read as it is, and is probably not what the models expect."""
+
+
 class VectorsNotFoundError(ElmoError, KeyError, IndexError):
     """There are no vectors of this sentence or word, or none at this place."""
 

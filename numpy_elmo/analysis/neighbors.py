@@ -13,22 +13,24 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
+from numpy_elmo.analysis.spans import check_vectors
 from numpy_elmo.corpus.resume import TextDigest, differences
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import InputError
+from numpy_elmo.files.find import to_path
 from numpy_elmo.files.hdf5 import dataset_problem
 from numpy_elmo.files.writing import new_hdf5
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import bounded_batches
+from numpy_elmo.network.checks import check_count, each_sentence
+from numpy_elmo.report import CorpusReport
 
 # Vectors that are compared at a time: at the published size, 1,024 features, 32 MB.
 CHUNK_ROWS = 8192
@@ -61,10 +63,11 @@ class Neighbor(NamedTuple):
 def build_index(
     path: str | os.PathLike[str],
     elmo: Elmo,
-    sentences: Iterable[Sequence[str]],
+    sentences: Iterable[Iterable[str]],
     *,
     layer: int = -1,
     model_digest: str = "",
+    progress: Callable[[CorpusReport], object] = lambda _: None,
 ) -> None:
     """Write the index of a corpus, in place of what was there.
 
@@ -80,6 +83,8 @@ def build_index(
         The layer whose vectors are compared: the last one, -1, is best at senses in the paper; 0 knows spelling alone.
     model_digest : str
         What tells the model from others, see `numpy_elmo.corpus.resume.model_digest`.
+    progress : callable, optional
+        Called now and then with the counts of what is done.
 
     Raises
     ------
@@ -88,12 +93,11 @@ def build_index(
     OutputError
         If the file cannot be written.
     """
-    text = TextDigest()
+    text, report = TextDigest(), CorpusReport()
     pending: deque[list[str]] = deque()  # read ahead, and not embedded yet
 
     def remembered() -> Iterator[list[str]]:
-        for sentence in sentences:
-            tokens = list(sentence)
+        for tokens in each_sentence(sentences):
             text.add(tokens)
             pending.append(tokens)
             yield tokens
@@ -105,7 +109,7 @@ def build_index(
             file.create_dataset("lengths", (0,), np.int64, maxshape=(None,), chunks=(1024,)),
             file.create_dataset("sentences", (0,), h5py.string_dtype(), maxshape=(None,), chunks=(1024,)),
         )
-        vectors = ((pending.popleft(), array) for array in elmo.embed_corpus(remembered(), layers=layer))
+        vectors = ((pending.popleft(), array) for array in elmo.embed_corpus(remembered(), layers=layer, report=report))
         for some in bounded_batches(vectors, CHUNK_ROWS, lambda pair: len(pair[0]), CHUNK_ROWS):
             rows = np.concatenate([array for _, array in some])  # [tokens, size]
             units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _TINY)
@@ -114,6 +118,7 @@ def build_index(
                 if len(part):
                     dataset.resize(len(dataset) + len(part), axis=0)
                     dataset[-len(part) :] = part
+            progress(report)
         if not len(stored[0]):
             raise InputError("there is no token to index; give text")
         file.attrs[_ATTRIBUTE] = json.dumps(_fingerprint(elmo, layer, model_digest, str(text)))
@@ -138,9 +143,9 @@ class NeighborIndex:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._name = os.fspath(path)
+        self._name = str(to_path(path, "an index must be given by its path"))
         try:
-            self._file = h5py.File(Path(path), "r")
+            self._file = h5py.File(self._name, "r")
         except OSError as error:
             raise InputError(f"{self._name} cannot be read as an index: {error}; build it again") from error
         try:
@@ -169,16 +174,14 @@ class NeighborIndex:
     def __enter__(self) -> NeighborIndex:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def __len__(self) -> int:
         """Return the number of tokens."""
         return int(self._starts[-1])
 
-    def check(self, elmo: Elmo, sentences: Iterable[Sequence[str]], *, layer: int = -1, model_digest: str = "") -> None:
+    def check(self, elmo: Elmo, sentences: Iterable[Iterable[str]], *, layer: int = -1, model_digest: str = "") -> None:
         """Raise if the index is not of this model, layer and corpus.
 
         Parameters
@@ -192,8 +195,8 @@ class NeighborIndex:
             Naming what is different.
         """
         text = TextDigest()
-        for sentence in sentences:
-            text.add(list(sentence))
+        for tokens in each_sentence(sentences):
+            text.add(tokens)
         if other := differences(self._fingerprint, _fingerprint(elmo, layer, model_digest, str(text))):
             raise InputError(
                 f"{self._name} was built with {', '.join(other)}; build it again, under another name or in its place"
@@ -219,11 +222,11 @@ class NeighborIndex:
         Raises
         ------
         InputError
-            If `k` is not positive, the query has another length, there is no such occurrence to leave out, or the
-            file is damaged.
+            If `k` is not positive, the query has another length or is not finite, there is no such occurrence to leave
+            out, or the file is damaged.
         """
-        if k < 1:
-            raise InputError(f"k must be positive, not {k}")
+        k = check_count("k", k)
+        query = check_vectors(query, "query", n_axes=1)
         if query.shape != self._vectors.shape[1:]:
             raise InputError(f"the query must have the shape {self._vectors.shape[1:]}, not {query.shape}")
         if leave_out is not None and not self._has(*leave_out):

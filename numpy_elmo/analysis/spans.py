@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from operator import index
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import Pooling, pool
+from numpy_elmo.network.checks import check_sentences, check_tokens, each_sentence
 
 
-def span_vectors(vectors: Array, spans: Iterable[tuple[int, int]], pooling: Pooling = "mean") -> Array:
+def span_vectors(vectors: npt.ArrayLike, spans: Iterable[tuple[int, int]], pooling: Pooling = "mean") -> Array:
     """Return one vector for each of some spans of a sentence, such as phrases or mentions.
 
     Parameters
@@ -33,7 +36,7 @@ def span_vectors(vectors: Array, spans: Iterable[tuple[int, int]], pooling: Pool
     Raises
     ------
     InputTypeError
-        If a span is not a pair of integers.
+        If a span is not a pair of integers, or the vectors are not an array of numbers.
     InputError
         If a span is empty, or not inside the sentence; or there is no such pooling.
 
@@ -44,7 +47,10 @@ def span_vectors(vectors: Array, spans: Iterable[tuple[int, int]], pooling: Pool
     array([[1.],
            [4.]])
     """
+    vectors = check_vectors(vectors, "vectors")
     n_tokens = vectors.shape[-2]
+    if not isinstance(spans, Iterable):
+        raise InputTypeError(f"spans must be a list of pairs of integers, not {type(spans).__name__}")
     pooled = [
         pool(vectors[..., start:end, :], pooling)
         for start, end in (_check_span(span, number, n_tokens) for number, span in enumerate(spans))
@@ -54,7 +60,7 @@ def span_vectors(vectors: Array, spans: Iterable[tuple[int, int]], pooling: Pool
     return np.stack(pooled, axis=-2)  # [..., n_spans, n_features]
 
 
-def occurrences(sentences: Iterable[Sequence[str]], word: str) -> Iterator[tuple[int, int]]:
+def occurrences(sentences: Iterable[Iterable[str]], word: str) -> Iterator[tuple[int, int]]:
     """Find a word in some sentences.
 
     Parameters
@@ -72,20 +78,23 @@ def occurrences(sentences: Iterable[Sequence[str]], word: str) -> Iterator[tuple
     Raises
     ------
     InputTypeError
-        If a sentence is a string instead of a list of tokens.
+        If a sentence is a string instead of a list of tokens, or the word is not a string.
     """
-    for number, sentence in enumerate(sentences):
-        if isinstance(sentence, (str, bytes)):
-            raise InputTypeError(f"sentence {number} is a string where a list of tokens belongs: give sentence.split()")
-        yield from ((number, position) for position, token in enumerate(sentence) if token == word)
+    [word] = check_tokens([word], "word")
+    return (
+        (number, position)
+        for number, sentence in enumerate(each_sentence(sentences))
+        for position, token in enumerate(sentence)
+        if token == word
+    )
 
 
-def target_vectors(sentences: Sequence[Sequence[str]], vectors: Sequence[Array], word: str) -> Array:
+def target_vectors(sentences: Iterable[Iterable[str]], vectors: Sequence[npt.ArrayLike], word: str) -> Array:
     """Return the vectors of a word wherever it occurs, in the order of `occurrences`.
 
     Parameters
     ----------
-    sentences : sequence of token lists
+    sentences : iterable of token lists
         Tokenised sentences.
     vectors : sequence of ndarray, each of shape (..., n_tokens, n_features)
         Their vectors, without boundaries: what `Elmo.embed` gave, or a file of them from
@@ -112,17 +121,36 @@ def target_vectors(sentences: Sequence[Sequence[str]], vectors: Sequence[Array],
     >>> target_vectors(sentences, elmo.embed(sentences, layers="top"), "bank").shape
     (3, 192)
     """
-    if len(sentences) != len(vectors):
-        raise InputError(
-            f"there are {len(sentences)} sentences and vectors of {len(vectors)}; give both of the same text"
-        )
-    found = [_token(vectors[k], sentences[k], k, position) for k, position in occurrences(sentences, word)]
+    texts = check_sentences(sentences)
+    if not hasattr(vectors, "__len__") or not hasattr(vectors, "__getitem__"):
+        raise InputTypeError(f"vectors must be a list of arrays or a file of them, not {type(vectors).__name__}")
+    if len(texts) != len(vectors):
+        raise InputError(f"there are {len(texts)} sentences and vectors of {len(vectors)}; give both of the same text")
+    found = [_token(vectors[k], texts[k], k, position) for k, position in occurrences(texts, word)]
     if not found:
         raise InputError(f"{word!r} does not occur in the sentences; words are compared exactly, case included")
     return np.stack(found, axis=-2)  # [..., n_occurrences, n_features]
 
 
-def _token(vectors: Array, sentence: Sequence[str], number: int, position: int) -> Array:
+def check_vectors(vectors: npt.ArrayLike, name: str, n_axes: int = 2) -> Array:
+    """Return finite vectors as an array of floats with at least so many axes, or say what is wrong with them."""
+    array: npt.NDArray[Any]
+    try:
+        array = np.asarray(vectors)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiu":
+        raise InputTypeError(f"{name} must be an array of numbers, not {type(vectors).__name__}")
+    array = array if array.dtype.kind == "f" else array.astype(np.float32)
+    if array.ndim < n_axes:
+        raise InputError(f"{name} must have the shape (..., tokens, features), not {array.shape}")
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} must be finite, and holds NaN or infinity; was it the mean of nothing?")
+    return array
+
+
+def _token(given: npt.ArrayLike, sentence: Sequence[str], number: int, position: int) -> Array:
+    vectors = check_vectors(given, f"the vectors of sentence {number}")
     if vectors.shape[-2] != len(sentence):
         raise InputError(
             f"sentence {number} has {len(sentence)} tokens and {vectors.shape[-2]} vectors; were it and its vectors "

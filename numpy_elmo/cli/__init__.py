@@ -6,13 +6,14 @@ import argparse
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy_elmo
 from numpy_elmo.cli import convert, download, embed, info, neighbors, next_words, perplexity, plot, substitutes, verify
 from numpy_elmo.cli.common import say, with_flags
-from numpy_elmo.errors import ElmoError
+from numpy_elmo.errors import ElmoError, InputWarning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,12 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed.is_process = arguments is None
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that is not UTF-8 shows what it can
         sys.stdout.reconfigure(errors="backslashreplace")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", InputWarning)
+        warnings.showwarning = lambda message, *_, **__: say(f"numpy-elmo: warning: {with_flags(message, parsed)}")
+        return _run(parsed)
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
         status: int = parsed.run(parsed)
         if sys.stdout is not None:
             sys.stdout.flush()
     except ElmoError as error:
-        say(f"numpy-elmo: error: {with_flags(error)}")
+        say(f"numpy-elmo: error: {with_flags(error, parsed)}")
         return 2
     except KeyboardInterrupt:
         say("numpy-elmo: interrupted; nothing was written")

@@ -7,8 +7,11 @@ import math
 import re
 import sys
 from contextlib import suppress
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
+from numpy_elmo.corpus.inputs import BlankLines, CorpusInputs, Format, warn_if_untokenized
+from numpy_elmo.corpus.text import EncodingErrors
+from numpy_elmo.corpus.tokenize import looks_untokenized, tokenize
 from numpy_elmo.language_model import LanguageModel, WordScore
 
 SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -21,23 +24,62 @@ def say(text: str) -> None:
             print(text, file=sys.stderr, flush=True)
 
 
-def with_flags(error: object) -> str:
-    """Return a message of the library with its parameters as flags."""
-    text = re.sub(r"\b(overwrite|resume)=True", r"--\1", str(error))
-    text = re.sub(r"\bsentence_keys=True", "--use-sentence-keys", text)
-    return re.sub(
-        r"\b(blank_lines|encoding_errors|dtype)=['\"](\w+)['\"]",
-        lambda found: f"--{found[1].replace('_', '-')} {found[2]}",
-        text,
-    )
-
-
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a model."""
     parser.add_argument(
         "--model", default="tiny", metavar="NAME|DIR|ZIP", help="model, by name, folder, zip or weight file (tiny)"
     )
     parser.add_argument("--options-file", metavar="FILE", help="options of a model given as a weight file")
+
+
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how text files are read."""
+    group = parser.add_argument_group("reading")
+    group.add_argument(
+        "--format",
+        choices=get_args(Format),
+        default="auto",
+        help="format of the text: one sentence per line (text), CoNLL-U, other CoNLL columns, JSON lines or FASTA "
+        "(auto: by the name and the first lines)",
+    )
+    group.add_argument(
+        "--column", type=int, default=0, metavar="N", help="the words' column of --format conll, from 0 (0)"
+    )
+    group.add_argument("--json-field", metavar="NAME", help="the field of JSON lines that holds the sentence")
+    add_tokenize_argument(group)
+    group.add_argument(
+        "--encoding-errors",
+        choices=get_args(EncodingErrors),
+        default="strict",
+        help="refuse bytes that are not UTF-8 (default), or read U+FFFD in their place",
+    )
+
+
+def text_inputs(arguments: argparse.Namespace, paths: list[str], blank_lines: BlankLines = "skip") -> CorpusInputs:
+    """Return the reader of text files that the arguments describe."""
+    return CorpusInputs(
+        tuple(paths),
+        arguments.format,
+        blank_lines,
+        arguments.encoding_errors,
+        arguments.column,
+        arguments.json_field,
+        arguments.tokenize,
+    )
+
+
+def words_of(text: str, arguments: argparse.Namespace) -> list[str]:
+    """Return the tokens of a text on the command line."""
+    if arguments.tokenize:
+        return tokenize(text)
+    tokens = text.split()
+    warn_if_untokenized(looks_untokenized(tokens), len(tokens), "the text")
+    return tokens
+
+
+def add_tokenize_argument(parser: argparse._ActionsContainer) -> None:
+    """Add the choice of splitting text into tokens."""
+    parser.add_argument("--tokenize", action="store_true", help="split English text into tokens first")
 
 
 def add_language_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,3 +128,20 @@ def table(words: list[WordScore], heading: str, *, probabilities: bool) -> list[
     for word, value in words:
         rows.append(f"{word:<{width}}  {value:9.4f}" + (f"  {math.exp(value):11.6f}" if probabilities else ""))
     return rows
+
+
+def with_flags(message: object, arguments: argparse.Namespace) -> str:
+    """Return a message of the library with the command's flags in place of Python's arguments.
+
+    >>> with_flags("give overwrite=True, or format='conll'", argparse.Namespace(overwrite=False, format="auto"))
+    'give --overwrite, or --format conll'
+    """
+
+    def flag(match: re.Match[str]) -> str:
+        name, _, value, others = match.groups()
+        name = "use_sentence_keys" if name == "sentence_keys" else name
+        if name not in vars(arguments):
+            return match[0]
+        return f"--{name.replace('_', '-')}" + ("" if value == "True" else f" {value}") + others.replace("'", "")
+
+    return re.sub(r"\b([a-z_]+)=(['\"]?)([\w.-]+)\2((?: or '\w+')*)", flag, str(message))

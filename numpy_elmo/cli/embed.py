@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
             job = _job(arguments)
             report = _run(job, arguments)
         except ElmoError as error:
-            say(f"numpy-elmo: error: {with_flags(error)}{_kept(job)}")
+            say(f"numpy-elmo: error: {with_flags(error, arguments)}{_kept(job)}")
             return 2
         except Interrupted as interrupted:
             say(f"numpy-elmo: {interrupted.signal.name}: stopped{_kept(job)}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
-from numpy_elmo.cli.common import add_language_model_arguments, load_language_model
-from numpy_elmo.corpus.text import read_sentences
-
-if TYPE_CHECKING:
-    from numpy_elmo.cli.common import SubParsers
+from numpy_elmo.cli.common import (
+    SubParsers,
+    add_language_model_arguments,
+    add_reading_arguments,
+    load_language_model,
+    text_inputs,
+)
 
 
 def add_parser(commands: SubParsers) -> None:
@@ -19,12 +20,13 @@ def add_parser(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "perplexity",
         help="print the perplexity of a text file",
-        description="Read one tokenised sentence a line (UTF-8) and print the model's perplexity, forward, backward "
+        description="Read tokenised sentences and print the model's perplexity, forward, backward "
         "and on average. Boundaries are predicted too; words that the vocabulary lacks count as <UNK>; blank lines "
         "are passed over.",
     )
     parser.add_argument("file", metavar="FILE", help="text file, or - for standard input")
     add_language_model_arguments(parser)
+    add_reading_arguments(parser)
     parser.add_argument(
         "--state",
         choices=("reset", "carry"),
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the perplexity."""
     model = load_language_model(arguments)
     result = model.perplexity(
-        (sentence for sentence in read_sentences(arguments.file) if sentence),
+        (sentence.tokens for sentence in text_inputs(arguments, [arguments.file])),
         state=arguments.state,
         batch_size=arguments.batch_size,
     )

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from numpy_elmo.cli.common import add_language_model_arguments, add_model_arguments, load_language_model
-from numpy_elmo.corpus.text import read_sentences
+from numpy_elmo.corpus import read_sentences
 from numpy_elmo.elmo import Elmo, load
 
 if TYPE_CHECKING:

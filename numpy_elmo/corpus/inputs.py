@@ -1,61 +1,115 @@
-"""The text of a corpus: one file or several, in one format or another, as one stream of sentences."""
+"""The one reader of text: files of any accepted format as one stream of tokenised sentences."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
-from typing import Literal, NamedTuple, TypeAlias
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from pathlib import PurePath
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-from numpy_elmo.corpus.conllu import read_conllu
-from numpy_elmo.corpus.text import EncodingErrors, read_lines
-from numpy_elmo.errors import InputError
+from numpy_elmo.corpus.conllu import column_sentences, conllu_sentences, is_no_token
+from numpy_elmo.corpus.text import STDIN as STDIN  # noqa: PLC0414 -- of the inputs, too
+from numpy_elmo.corpus.text import EncodingErrors, file_name, read_lines
+from numpy_elmo.corpus.tokenize import looks_untokenized, tokenize_with_offsets
+from numpy_elmo.errors import InputError, InputWarning
+from numpy_elmo.network.checks import check_count
 
-Format: TypeAlias = Literal["auto", "text", "conllu"]
+Format: TypeAlias = Literal["auto", "text", "conllu", "conll", "json", "fasta"]
 BlankLines: TypeAlias = Literal["error", "empty", "skip"]
-
-STDIN = "-"
+Offsets: TypeAlias = list[tuple[int, int]]
 
 # Line numbers that a message names.
 _NAMED_LINES = 10
 
+# Lines that are looked at to recognise a format, and sentences to see whether text is tokenised.
+_HEAD = 50
+_SAMPLE = 100
+
+_SUFFIXES: dict[str, Format] = {
+    ".conllu": "conllu",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".fasta": "fasta",
+    ".faa": "fasta",
+    ".fas": "fasta",
+}
+_CONLLU_ROW = re.compile(r"[0-9]+([-.][0-9]+)?(\t[^\t]*){9}")
+_BIO = re.compile(r"[BIESLUO]|[BIESLU]-\S+")
+_TAG = re.compile(r"[A-Z][A-Z0-9$|_.-]*|[^\w\s]+")
+_PRINTED_LIST = re.compile(r"\[\s*(['\"]).*\1\s*,?\s*\]")
+_RESIDUES = re.compile(r"[A-Za-z*-]+")
+
 
 class Sentence(NamedTuple):
-    """A sentence as it stands in its file.
+    """A sentence as it is in its file.
 
     Attributes
     ----------
     text : str
-        The line without white space around it; in CoNLL-U, the words with spaces between them.
+        The name to look it up by: the line without white space around it; the tokens with spaces between them where
+        they were not separated by spaces (CoNLL, `tokenize`); the identifier of a FASTA record.
     tokens : list of str
         Its tokens.
+    offsets : list of (int, int), optional
+        Where each token is in its line (or in the string of a JSON line), if it was tokenised here.
     """
 
     text: str
     tokens: list[str]
+    offsets: Offsets | None = None
 
 
 @dataclass(frozen=True)
 class CorpusInputs:
-    """Files that make up one corpus, in this order.
+    r"""Files that make up one corpus, in this order.
 
     Attributes
     ----------
-    paths : tuple of str
-        The files, gzipped or not; ``-`` for standard input.
-    format : {"auto", "text", "conllu"}
-        One sentence a line, or CoNLL-U; ``"auto"`` goes by the name, ``.conllu`` or ``.conllu.gz``.
+    paths : tuple of str or path
+        The files in UTF-8, packed with gzip, bzip2 or xz or not; ``-`` for standard input.
+    format : {"auto", "text", "conllu", "conll", "json", "fasta"}
+        One sentence per line with tokens between white space; CoNLL-U; other columns with one token per row and a blank
+        line after each sentence; JSON lines; or FASTA, one residue per token, in capitals, without gaps and ``*``.
+        ``"auto"`` tells by the name or the first lines, and refuses what looks like other columns.
     blank_lines : {"error", "empty", "skip"}
-        What a blank line of text is: an error, an empty sentence, or nothing.  CoNLL-U has none in this sense.
+        What a sentence without tokens is: an error, an empty sentence, or nothing.  In CoNLL files blank lines
+        separate.
     encoding_errors : {"strict", "replace"}
         What to do with bytes that are not UTF-8: refuse the file, or read U+FFFD in their place.
+    column : int
+        The column of the tokens in ``format="conll"``, from 0.
+    json_field : str, optional
+        The field of a JSON line that holds its sentence, a string or a list of tokens.  A line that is a list of tokens
+        needs none.
+    tokenize : bool
+        Split text and strings in JSON as `numpy_elmo.corpus.tokenize` does, instead of at white space.
     """
 
-    paths: tuple[str, ...]
+    paths: tuple[str | os.PathLike[str], ...]
     format: Format = "auto"
     blank_lines: BlankLines = "error"
     encoding_errors: EncodingErrors = "strict"
+    column: int = 0
+    json_field: str | None = None
+    tokenize: bool = False
+
+    def __post_init__(self) -> None:
+        for name, values in (("format", get_args(Format)), ("blank_lines", get_args(BlankLines))):
+            if getattr(self, name) not in values:
+                raise InputError(f"{name} must be one of {', '.join(values)}, not {getattr(self, name)!r}")
+        check_count("column", self.column, minimum=0)
+        for path in self.paths:
+            file_name(path)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the files are read: all but their names."""
+        return {name: value for name, value in asdict(self).items() if name not in ("paths", "start", "stop")}
 
     def __iter__(self) -> Iterator[Sentence]:
         """Read the sentences, each when it is asked for.
@@ -67,29 +121,68 @@ class CorpusInputs:
             at the end of their file.
         """
         for path in self.paths:
-            if self._is_conllu(path):
-                for words in read_conllu(path, encoding_errors=self.encoding_errors):
-                    yield Sentence(" ".join(words), words)
-                continue
-            n_blank, named = 0, []
-            for number, sentence in self._lines(path):
+            blank = []
+            for number, sentence in self._read(path):
                 if sentence.tokens or self.blank_lines == "empty":
                     yield sentence
                 elif self.blank_lines == "error":
-                    n_blank += 1
-                    named += [number] if n_blank <= _NAMED_LINES else []
-            if n_blank:
-                numbers = ", ".join(map(str, named)) + (", ..." if n_blank > len(named) else "")
-                raise InputError(f"{_name(path)} has {n_blank} blank line(s): {numbers}; {_BLANK_REMEDY}")
+                    blank.append(number)
+            if blank:
+                numbers = ", ".join(map(str, blank[:_NAMED_LINES])) + (", ..." if len(blank) > _NAMED_LINES else "")
+                raise InputError(f"{file_name(path)} has {len(blank)} blank line(s): {numbers}; {_BLANK_REMEDY}")
 
-    def _lines(self, path: str) -> Iterator[tuple[int, Sentence]]:
-        for number, line in read_lines(path, encoding_errors=self.encoding_errors):
-            yield number, Sentence(line.strip(), line.split())
+    def _read(self, path: str | os.PathLike[str]) -> Iterator[tuple[int, Sentence]]:
+        """Yield the sentences of a file, those without tokens too, with the numbers of their lines."""
+        name = file_name(path)
+        lines = read_lines(path, encoding_errors=self.encoding_errors)
+        head = list(islice(lines, _HEAD))
+        kind = self._format(name, [line for _, line in head if line.strip()])
+        lines = chain(head, lines)
+        if kind == "conllu":
+            return _joined(conllu_sentences(lines, name))
+        if kind == "conll":
+            return _joined(column_sentences(lines, name, self.column))
+        if kind == "fasta":
+            return _fasta_records(lines, name)
+        if kind == "json":
+            sentences = (
+                (number, self._from_json(line, f"{name}, line {number}")) for number, line in lines if line.strip()
+            )
+        else:
+            sentences = ((number, self._from_text(line)) for number, line in lines)
+        return sentences if self.tokenize else _watched(sentences, name)
 
-    def _is_conllu(self, path: str) -> bool:
-        if self.format == "auto":
-            return os.fspath(path).removesuffix(".gz").endswith(".conllu")
-        return self.format == "conllu"
+    def _format(self, name: str, head: list[str]) -> Format:
+        """Return the format of a file by its name and its first lines, or say what it is and is not read."""
+        if self.format != "auto":
+            return self.format
+        if self.json_field is not None:
+            return "json"
+        stem = re.sub(r"\.(gz|bz2|xz|lzma)$", "", name, flags=re.IGNORECASE)
+        return _SUFFIXES.get(PurePath(stem).suffix.lower()) or _recognised(name, head)
+
+    def _from_text(self, line: str) -> Sentence:
+        if not self.tokenize:
+            return Sentence(line.strip(), line.split())
+        tokens, offsets = tokenize_with_offsets(line)
+        return Sentence(" ".join(tokens), tokens, offsets)
+
+    def _from_json(self, line: str, where: str) -> Sentence:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where} is not JSON ({error}); JSON lines have one object or list per line") from error
+        if isinstance(value, dict):
+            if self.json_field not in value:
+                fields = ", ".join(map(repr, islice(value, _NAMED_LINES)))
+                problem = "is an object" if self.json_field is None else f"has no field {self.json_field!r}"
+                raise InputError(f"{where} {problem}; give json_field, one of {fields}")
+            value = value[self.json_field]
+        if isinstance(value, str):
+            return self._from_text(value)
+        if isinstance(value, list) and all(isinstance(token, str) for token in value):
+            return Sentence(" ".join(value), value)
+        raise InputError(f"{where} holds {type(value).__name__} where a string or a list of strings belongs")
 
 
 @dataclass(frozen=True)
@@ -110,8 +203,156 @@ class CorpusPart(CorpusInputs):
         return islice(super().__iter__(), self.start, self.stop)
 
 
+def read_sentences(
+    path: str | os.PathLike[str],
+    *,
+    format: Format = "auto",
+    blank_lines: BlankLines = "empty",
+    encoding_errors: EncodingErrors = "strict",
+    column: int = 0,
+    json_field: str | None = None,
+    tokenize: bool = False,
+) -> Iterator[list[str]]:
+    """Read the tokenised sentences of a file.
+
+    Lines of text end at a line feed, and a carriage return before it counts as white space.  Any Unicode white space
+    separates tokens, as in ``allennlp elmo``.  The encoding is UTF-8 on every platform; a byte order mark is skipped.
+
+    Parameters
+    ----------
+    path : str or path
+        The file, or ``-`` for standard input.  Files packed with gzip, bzip2 or xz are unpacked.
+    format, blank_lines, encoding_errors, column, json_field, tokenize
+        As for `CorpusInputs`; a blank line of text is an empty sentence.
+
+    Yields
+    ------
+    list of str
+        The tokens of a sentence.  Lines are read when they are asked for.
+
+    Raises
+    ------
+    InputTypeError
+        If `path` is not a path.
+    InputError
+        If the file cannot be read, is not UTF-8, or a line cannot be used; the message names the line.
+
+    Warns
+    -----
+    InputWarning
+        If the text does not look tokenised.
+    """
+    inputs = CorpusInputs((path,), format, blank_lines, encoding_errors, column, json_field, tokenize)
+    return (sentence.tokens for sentence in inputs)
+
+
+def warn_if_untokenized(n_glued: int, n_tokens: int, name: str) -> None:
+    """Warn of text in which at least one token in thirty should be two."""
+    if n_tokens < 3 or 30 * n_glued < n_tokens:
+        return
+    warnings.warn(
+        f"{name} does not look tokenised: punctuation or contractions are not split off, which the models expect; "
+        "give tokenize=True, or split the text first",
+        InputWarning,
+        stacklevel=2,
+    )
+
+
+def _joined(sentences: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, Sentence]]:
+    return ((number, Sentence(" ".join(tokens), tokens)) for number, tokens in sentences)
+
+
+def _watched(sentences: Iterable[tuple[int, Sentence]], name: str) -> Iterator[tuple[int, Sentence]]:
+    """Pass sentences on, with a warning if the first ones do not look tokenised."""
+    n_glued = n_tokens = n_sentences = 0
+    for n_sentences, (number, sentence) in enumerate(sentences, 1):
+        if n_sentences <= _SAMPLE:
+            n_glued += looks_untokenized(sentence.tokens)
+            n_tokens += len(sentence.tokens)
+        if n_sentences == _SAMPLE:
+            warn_if_untokenized(n_glued, n_tokens, name)
+        yield number, sentence
+    if n_sentences < _SAMPLE:
+        warn_if_untokenized(n_glued, n_tokens, name)
+
+
+def _fasta_records(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[int, Sentence]]:
+    header: tuple[int, str] | None = None
+    residues: list[str] = []
+    for number, line in lines:
+        row = line.strip()
+        if row.startswith(">"):
+            if header:
+                yield header[0], Sentence(header[1], residues)
+            identifier = row[1:].split()
+            header, residues = (number, identifier[0] if identifier else ""), []
+        elif row and not row.startswith(";"):
+            if header is None:
+                raise InputError(f"{name}, line {number} is no FASTA: a header, which begins with >, comes first")
+            if not all(map(_RESIDUES.fullmatch, row.split())):
+                raise InputError(f"{name}, line {number} is no FASTA sequence: residues are letters, gaps - and ends *")
+            residues += re.sub(r"[\s*-]", "", row).upper()
+    if header:
+        yield header[0], Sentence(header[1], residues)
+
+
+def _recognised(name: str, head: list[str]) -> Format:
+    """Return the format of a file by its first lines that are not blank."""
+    if not head:
+        return "text"
+    rows = [line for line in head if not line.startswith("#")]
+    if rows and all(_CONLLU_ROW.fullmatch(row.rstrip("\r")) for row in rows):
+        return "conllu"
+    if head[0].startswith(">"):
+        sequences = [line.strip() for line in head if not line.startswith(">")]
+        if sequences and all(map(_RESIDUES.fullmatch, sequences)):
+            return "fasta"
+    if all(map(_is_json, head)):
+        return "json"
+    if head[0].strip() in ("{", "[") or head[0].startswith(("[{", '{"')):
+        raise InputError(f"{name} is JSON, but not JSON lines; write one object per line, and give json_field")
+    if all(_PRINTED_LIST.fullmatch(line.strip()) for line in head):
+        raise InputError(
+            f"{name} holds printed lists of tokens; write ' '.join(tokens) or json.dumps(tokens) on each line instead"
+        )
+    if _are_columns(head):
+        raise InputError(
+            f"{name} looks like CoNLL columns, one token a row; read it with format='conll' and the number of the "
+            "words' column, from 0 (column=0)"
+        )
+    return "text"
+
+
+def _is_json(line: str) -> bool:
+    """Say whether a line is a JSON object or a list of strings."""
+    if line.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) or (bool(value) and all(isinstance(item, str) for item in value))
+
+
+def _are_columns(head: list[str]) -> bool:
+    """Say whether lines look like a table with one token a row: tags in a column, or the marks of such files."""
+    if any(line.startswith(("-DOCSTART-", "#begin document")) for line in head):
+        return True
+    rows = [line for line in head if not is_no_token(line)]
+    cells = [row.rstrip().split("\t") if "\t" in row else row.split() for row in rows]
+    if len({len(row) for row in cells}) != 1 or len(cells[0]) < 2 or len(cells) < 2:
+        return False
+    first, *others = zip(*cells, strict=True)
+    if all(number.isdecimal() for number in first):
+        return "1" in first and len(others) > 2
+    has_words = any(any(letter.islower() for letter in word) for word in first)
+    return any(
+        all(map(_BIO.fullmatch, column)) or (has_words and len(column) > 3 and _are_tags(column)) for column in others
+    )
+
+
+def _are_tags(column: tuple[str, ...]) -> bool:
+    return all(map(_TAG.fullmatch, column)) and any(value[0].isalpha() for value in column)
+
+
 _BLANK_REMEDY = "remove them, one sentence a line is expected, or give blank_lines='empty' or 'skip'"
-
-
-def _name(path: str) -> str:
-    return "standard input" if path == STDIN else path

@@ -1,78 +1,76 @@
-"""Reading tokenised text: one sentence a line, tokens separated by white space, UTF-8, gzipped or not."""
+"""The lines of text files: UTF-8, packed with gzip, bzip2 or xz or not; what is no text is named."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
+import os
+import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Literal, TypeAlias, cast
+from typing import IO, Any, Literal, TypeAlias, cast
 
 from numpy_elmo.errors import InputError
+from numpy_elmo.files.find import to_path
 
 EncodingErrors: TypeAlias = Literal["strict", "replace"]
 
-GZIP = b"\x1f\x8b"
+STDIN = "-"
 
 # A line is held whole.  The longest that means anything, a book of ten million tokens, has about this size.
 MAX_LINE_BYTES = 64 << 20
 
+# How packed files begin, and what unpacks them.
+_PACKED: list[tuple[str, re.Pattern[bytes], Callable[[Any], Any]]] = [
+    ("gzip", re.compile(rb"\x1f\x8b"), lambda file: gzip.GzipFile(fileobj=file)),
+    ("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), bz2.BZ2File),
+    ("xz", re.compile(rb"\xfd7zXZ\0|\x5d\0\0[\0\x01\x10\x20\x40\x80]"), lzma.LZMAFile),
+]
 
-def read_sentences(path: str, *, encoding_errors: EncodingErrors = "strict") -> Iterator[list[str]]:
-    """Read a file of tokenised sentences.
+# How files begin that are no text, and what they are.
+_NOT_TEXT = [
+    (re.compile(pattern, re.DOTALL), what)
+    for pattern, what in (
+        (rb"PK(\x03\x04|\x05\x06)", "a zip archive; unpack it first"),
+        (rb"\x28\xb5\x2f\xfd", "packed with zstd; unpack it first"),
+        (rb"\x04\x22\x4d\x18", "packed with lz4; unpack it first"),
+        (rb"\x1f\x9d|\x1f\xa0", "packed with compress; unpack it first"),
+        (rb"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
+        (rb"Rar!\x1a\x07", "a rar archive; unpack it first"),
+        (rb".{257}ustar", "a tar archive; unpack it first"),
+        (rb"\x1f\x8b|BZh[1-9]1AY&SY|\xfd7zXZ\0", "packed twice; unpack it first"),
+        (rb"\x89HDF\r\n\x1a\n", "an HDF5 file; give the text"),
+        (rb"\x93NUMPY", "a NumPy array; give the text"),
+        (rb"PAR1", "a Parquet file; write one of its columns to a text file"),
+        (rb"SQLite format 3\0", "a database; write one of its columns to a text file"),
+        (rb"%PDF-", "a PDF; extract its text first"),
+        (rb"\xd0\xcf\x11\xe0|\{\\rtf", "a document of a word processor; save it as plain text"),
+        (rb"(?i:\s*<(!doctype html|html[\s>]|\?xml))", "HTML or XML; extract its text first"),
+        (rb"version https://git-lfs", "a git-lfs pointer; run 'git lfs pull' where it came from"),
+        (rb"(\xff\xfe|\xfe\xff)", "not UTF-8 but UTF-16; convert the file"),
+    )
+]
 
-    Lines end at a line feed, and a carriage return before it counts as white space.  Any Unicode white space separates
-    tokens, as in ``allennlp elmo``.  The encoding is UTF-8 whatever the platform's is; a byte order mark is skipped.
 
-    Parameters
-    ----------
-    path : str
-        The file, or ``-`` for standard input.  What begins as gzip does is unpacked.
-    encoding_errors : {"strict", "replace"}
-        What to do with bytes that are not UTF-8: refuse the file, or read U+FFFD in their place.
+def read_lines(
+    path: str | os.PathLike[str], *, encoding_errors: EncodingErrors = "strict"
+) -> Iterator[tuple[int, str]]:
+    r"""Yield the lines of a text file with their numbers from 1, without the final ``\n``.
 
-    Yields
-    ------
-    list of str
-        The tokens of a line, none for a blank one.  Lines are read when they are asked for.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is not UTF-8; the message names the line.
+    Raises `InputError`, which names the line, if the file cannot be read, is not UTF-8, or is no text.
     """
-    for _, line in read_lines(path, encoding_errors=encoding_errors):
-        yield line.split()
-
-
-def read_lines(path: str, *, encoding_errors: EncodingErrors = "strict") -> Iterator[tuple[int, str]]:
-    """Read the lines of a UTF-8 file, with their numbers from 1 and the ends that they have.
-
-    Lines end at a line feed alone.  A byte order mark is skipped.
-
-    Parameters
-    ----------
-    path : str
-        The file, or ``-`` for standard input.  What begins as gzip does is unpacked.
-    encoding_errors : {"strict", "replace"}
-        What to do with bytes that are not UTF-8: refuse the file, or read U+FFFD in their place.
-
-    Yields
-    ------
-    int, str
-        Read when they are asked for.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is not UTF-8; the message names the line.
-    """
-    name = "standard input" if path == "-" else path
+    name = file_name(path)
+    if encoding_errors not in ("strict", "replace"):
+        raise InputError(f'encoding_errors must be "strict" or "replace", not {encoding_errors!r}')
     with _open_binary(path) as file:
+        reader, packing = _unpacked(file)
         try:
-            for number, line in enumerate(_lines(_unpacked(file)), 1):
+            _check_is_text(reader.peek(512)[:8192], name)
+            for number, line in enumerate(iter(lambda: reader.readline(MAX_LINE_BYTES + 1), b""), 1):
                 if len(line) > MAX_LINE_BYTES:
                     raise InputError(
                         f"{name}, line {number} has more than {MAX_LINE_BYTES >> 20} MiB; is it text, one sentence a "
@@ -83,22 +81,31 @@ def read_lines(path: str, *, encoding_errors: EncodingErrors = "strict") -> Iter
                 except UnicodeDecodeError as error:
                     raise InputError(
                         f"{name}, line {number}, byte {error.start + 1}: not UTF-8 ({error.reason}); convert the file, "
-                        "or read it with encoding_errors='replace' (--encoding-errors replace)"
+                        "or read it with encoding_errors='replace'"
                     ) from error
-                yield number, text
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError(f"{name} is a damaged gzip file ({error}); pack it again") from error
-        except OSError as error:
-            raise InputError(f"{name} cannot be read: {error.strerror}") from error
+                yield number, text.removesuffix("\n")
+        except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+            if packing and (not isinstance(error, OSError) or error.errno is None):
+                raise InputError(f"{name} is a damaged {packing} file ({error}); pack it again") from error
+            raise InputError(f"{name} cannot be read: {getattr(error, 'strerror', error)}") from error
+
+
+def file_name(path: str | os.PathLike[str]) -> str:
+    """Return the name of a text file in messages, or say that something else was given (`InputTypeError`)."""
+    return "standard input" if path == STDIN else str(_path(path))
+
+
+def _path(path: str | os.PathLike[str]) -> os.PathLike[str]:
+    return to_path(path, "a text file must be given by its path, or - for standard input")
 
 
 @contextmanager
-def _open_binary(path: str) -> Iterator[IO[bytes]]:
-    if path == "-":
+def _open_binary(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    if path == STDIN:
         yield sys.stdin.buffer
         return
     try:
-        file = open(path, "rb")  # noqa: SIM115, PTH123 -- closed below; opening alone is guarded here
+        file = open(_path(path), "rb")  # noqa: SIM115, PTH123 -- closed below; opening alone is guarded here
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path} cannot be read: {reason}; give a text file, or - for standard input") from error
@@ -106,10 +113,23 @@ def _open_binary(path: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    return iter(lambda: file.readline(MAX_LINE_BYTES + 1), b"")
-
-
-def _unpacked(file: IO[bytes]) -> IO[bytes]:
+def _unpacked(file: IO[bytes]) -> tuple[io.BufferedReader, str]:
+    """Return a reader of the unpacked bytes, and the name of the packing or nothing."""
     reader = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", file))
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=reader)) if reader.peek(len(GZIP)).startswith(GZIP) else reader
+    head = reader.peek(16)
+    for packing, signature, unpack in _PACKED:
+        if signature.match(head):
+            return io.BufferedReader(unpack(reader)), packing
+    return reader, ""
+
+
+def _check_is_text(head: bytes, name: str) -> None:
+    """Raise `InputError` if the first bytes are not those of a text in UTF-8."""
+    for pattern, what in _NOT_TEXT:
+        if pattern.match(head):
+            raise InputError(f"{name}, line 1, byte 1: {what}" if "UTF-16" in what else f"{name} is {what}")
+    # A Latin letter of UTF-16 is an ASCII byte and a NUL, which is valid UTF-8.
+    pairs = len(head) // 2
+    even, odd = head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
+    if pairs >= 2 and 2 * max(even, odd) > pairs and 2 * min(even, odd) < pairs:
+        raise InputError(f"{name} is not UTF-8 but UTF-16 (there is a NUL beside each letter); convert the file")

@@ -98,7 +98,7 @@ def test_an_index_is_of_its_model_layer_and_text(elmo: Elmo, tmp_path: Path) -> 
             index.check(elmo, CORPUS[:-1], model_digest="a")
         with pytest.raises(InputError, match=r"shape \(192,\), not \(3,\)"):
             index.search(np.ones(3))
-        with pytest.raises(InputError, match="k must be positive"):
+        with pytest.raises(InputError, match="k must be a positive"):
             index.search(np.ones(192), 0)
 
 
@@ -140,6 +140,6 @@ def test_the_command_finds_marks_and_keeps(
     assert [len(one["neighbors"]) for one in found] == [2] * 4
     assert all(one["tokens"][one["position"]] == "bank" for one in found)
     assert main([*command, "--layer", "1"]) == 2
-    assert "layer=2" in capsys.readouterr().err
+    assert "--layer 2" in capsys.readouterr().err
     assert main(["neighbors", "Bank", str(text)]) == 2
     assert "does not occur" in capsys.readouterr().err

@@ -81,7 +81,7 @@ def test_only_a_string_is_tokenised() -> None:
 
 
 def test_glued_punctuation_is_counted() -> None:
-    assert looks_untokenized(['However,', 'he', 'said', '"no."', "Don't", 'ask!']) == 4
+    assert looks_untokenized(["However,", "he", "said", '"no."', "Don't", "ask!"]) == 4
     assert looks_untokenized(["The", "bank", "lent", "money."]) == 1
     for line in (
         "Mr. Lee , of the U.S. , ca n't ; it 's 3.5 % .",

@@ -24,7 +24,7 @@ import h5py, numpy as np
 import numpy_elmo
 from numpy_elmo import LanguageModel, load
 from numpy_elmo.errors import ElmoError
-from numpy_elmo.corpus.text import read_sentences
+from numpy_elmo.corpus import read_sentences
 load("tiny").embed([["warm", "up"]])
 status = Path("/proc/self/status").read_text()
 used = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmSize")) * 1024

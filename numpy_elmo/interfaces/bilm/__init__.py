@@ -46,7 +46,7 @@ from typing import TypeAlias, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.corpus.text import read_sentences
+from numpy_elmo.corpus import read_sentences
 from numpy_elmo.elmo import load
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
 from numpy_elmo.files.hdf5 import open_arrays

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from numpy_elmo import LanguageModel, load
-from numpy_elmo.corpus.text import read_sentences
+from numpy_elmo.corpus import read_sentences
 from numpy_elmo.errors import ElmoError
 from numpy_elmo.files.options import decode_options
 from numpy_elmo.files.vocabulary import decode_vocabulary
