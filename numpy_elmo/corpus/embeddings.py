@@ -9,17 +9,21 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from operator import index
-from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import SupportsIndex, overload
+from types import MappingProxyType
+from typing import Any, SupportsIndex, overload
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
-from numpy_elmo.corpus.write import SENTENCE_MAP
-from numpy_elmo.errors import InputError, VectorsNotFoundError
+from numpy_elmo.corpus.tokenize import tokenize
+from numpy_elmo.corpus.write import POOLED, SENTENCE_MAP
+from numpy_elmo.errors import ElmoError, InputError, InputTypeError, VectorsNotFoundError
+from numpy_elmo.files.find import to_path
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.network.checks import check_tokens
 
 # What a library raises on a damaged file.
 _DAMAGE = (
@@ -34,7 +38,11 @@ _DAMAGE = (
     zlib.error,
 )
 
-_NUMBER = re.compile(r"(?:arr_)?(0|[1-9][0-9]*)", re.ASCII)  # "7" in HDF5, "arr_7" as numpy.savez has it
+_DIGITS = re.compile(r"([0-9]+)")
+_NUMBERED = re.compile(r"(arr_)?[0-9]+")  # "7" in HDF5, "arr_7" as numpy.savez has it
+_ATTRIBUTE = "numpy_elmo"  # what the file was made with, in ours
+_ORIGINAL_ID = "original_id"  # an attribute of SeqVec's datasets
+OFFSETS = "offsets"  # an attribute of ours: (tokens, 2), first character and the one after the last
 
 
 class EmbeddingFile(Sequence[Array]):
@@ -45,9 +53,9 @@ class EmbeddingFile(Sequence[Array]):
     Attributes
     ----------
     keys : tuple of str
-        Names of the datasets, in order.
+        Names of the datasets, in order; of pooled sentences, the numbers of their rows.
     rows : mapping from str to int
-        Place of every sentence that can be looked up; of equal sentences it is the last.
+        Number of every sentence by what names it in the file; of equal sentences it is the last.
 
     Examples
     --------
@@ -56,6 +64,8 @@ class EmbeddingFile(Sequence[Array]):
         with load_embeddings("vectors.hdf5") as embeddings:
             embeddings[0]  # the first sentence
             embeddings["She sat on the river bank"]  # where the file knows its sentences
+            embeddings[["She", "sat", "on", "the", "river", "bank"]]  # the same, by its tokens
+            embeddings.sentence(0)  # "She sat on the river bank"
             for vectors in embeddings: ...
     """
 
@@ -63,15 +73,20 @@ class EmbeddingFile(Sequence[Array]):
         self,
         name: str,
         keys: Iterable[str],
-        rows: Mapping[str, int],
         read: Callable[[str], Array],
         close: Callable[[], object],
+        *,
+        sentences: Mapping[str, int],
+        has_names: bool = True,
+        offsets: Callable[[str], npt.NDArray[np.integer] | None] = lambda _: None,
     ) -> None:
         self.keys = tuple(keys)
-        self.rows = MappingProxyType(rows)
+        self.rows = MappingProxyType({**(_rows(self.keys) if has_names else {}), **sentences})
+        self._sentences = sentences
         self._name = name
         self._read = read
         self._close = close
+        self._offsets = offsets
         self._is_open = True
 
     def __repr__(self) -> str:
@@ -80,9 +95,7 @@ class EmbeddingFile(Sequence[Array]):
     def __enter__(self) -> EmbeddingFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -94,53 +107,107 @@ class EmbeddingFile(Sequence[Array]):
         return len(self.keys)
 
     def __contains__(self, sentence: object) -> bool:
-        return sentence in self.rows
+        try:
+            return self._find(sentence) is not None
+        except InputTypeError:
+            return False
 
     def __iter__(self) -> Iterator[Array]:
         return map(self._vectors, range(len(self)))
 
     @overload
-    def __getitem__(self, which: SupportsIndex | str) -> Array: ...
+    def __getitem__(self, which: SupportsIndex | str | Iterable[str]) -> Array: ...
     @overload
     def __getitem__(self, which: slice) -> list[Array]: ...
-    def __getitem__(self, which: SupportsIndex | str | slice) -> Array | list[Array]:
-        """Return the vectors of a sentence, given by its number from 0 or as a string, or of a slice of sentences.
+    def __getitem__(self, which: SupportsIndex | str | Iterable[str] | slice) -> Array | list[Array]:
+        """Return the vectors of a sentence, or of a slice of sentences.
+
+        A sentence is given by its number from 0, as a string or as a list of tokens.  A string is looked for among the
+        sentences that the file knows and the names of its datasets: as it is, with single spaces, and tokenised.
 
         Raises
         ------
         VectorsNotFoundError
             If there is no such sentence.
+        InputTypeError
+            If it is none of these.
         InputError
             If its vectors cannot be read.
         """
         if isinstance(which, slice):
             return list(map(self._vectors, range(len(self))[which]))
-        return self._vectors(self._row(which) if isinstance(which, str) else index(which))
+        return self._vectors(self._row(which))
 
-    def _row(self, sentence: str) -> int:
-        if not self.rows and len(self):
+    def sentence(self, number: SupportsIndex) -> str | None:
+        """Return a sentence by its number; None if the file does not know it, or an equal one comes later.
+
+        Raises
+        ------
+        VectorsNotFoundError
+            If there is no such sentence.
+        """
+        return self._by_number.get(self._checked(index(number)))
+
+    def offsets(self, which: SupportsIndex | str | Iterable[str]) -> list[tuple[int, int]] | None:
+        """Return where each token of a sentence is in the raw text; None if the text was not tokenised by the run.
+
+        Raises
+        ------
+        VectorsNotFoundError, InputTypeError, InputError
+            As for the vectors.
+        """
+        key = self.keys[self._checked(self._row(which))]
+        with _read_errors(self._name, f"the offsets of {key!r}"):
+            found = self._offsets(key)
+        return None if found is None else [(int(first), int(after)) for first, after in found]
+
+    def _row(self, which: Any) -> int:
+        try:
+            return index(which)
+        except TypeError:
+            row = self._find(which)
+        if row is not None:
+            return row
+        if not self._sentences and len(self) and _NUMBERED.fullmatch(self.keys[0]):
             raise VectorsNotFoundError(
                 f"{self._name} does not know its sentences (it has no {SENTENCE_MAP}); look them up by number"
             )
-        try:
-            return self.rows[sentence]
-        except KeyError as error:
-            raise VectorsNotFoundError(
-                f"{self._name} has no sentence {sentence!r}; give its tokens with one space between them, as they were "
-                "embedded"
-            ) from error
+        raise VectorsNotFoundError(
+            f"{self._name} has no sentence {which!r}; look it up as it was embedded, or by number"
+        )
 
-    def _vectors(self, row: int) -> Array:
+    def _find(self, sentence: Any) -> int | None:
+        if not isinstance(sentence, str):
+            sentence = " ".join(check_tokens(sentence, "a sentence"))
+        if sentence in self.rows:
+            return self.rows[sentence]
+        row = self._by_words.get(" ".join(sentence.split()))
+        return self._by_words.get(" ".join(tokenize(sentence))) if row is None else row
+
+    @cached_property
+    def _by_words(self) -> dict[str, int]:
+        """Sentences with single spaces."""
+        return {" ".join(sentence.split()): row for sentence, row in self.rows.items()}
+
+    @cached_property
+    def _by_number(self) -> dict[int, str]:
+        return {row: sentence for sentence, row in self._sentences.items()}
+
+    def _checked(self, row: int) -> int:
         if not -len(self) <= row < len(self):
             raise VectorsNotFoundError(
                 f"{self._name} has the sentences 0 to {len(self) - 1}, there is no sentence {row}"
             )
         if not self._is_open:
             raise InputError(f"{self._name} is closed; read inside the with statement, or call load_embeddings again")
-        key = self.keys[row]
+        return row % len(self)
+
+    def _vectors(self, row: int) -> Array:
+        key = self.keys[self._checked(row)]
         with _read_errors(self._name, f"dataset {key!r}"):
             vectors = self._read(key)
-            _check_vectors(vectors, key, self._name)
+            if not _is_vectors(vectors):
+                raise _no_vectors(vectors, key, self._name)
         return vectors
 
 
@@ -149,11 +216,16 @@ def load_embeddings(path: str | os.PathLike[str]) -> EmbeddingFile:
 
     It reads
 
-    * HDF5 in the layout of ``allennlp elmo``, which ``numpy-elmo embed`` writes too: datasets ``"0"``, ``"1"``, ...,
-      in the order of these numbers, and ``sentence_to_index`` for lookup by sentence where it is there;
-    * HDF5 keyed by sentence (``--use-sentence-keys``), in the order of the file, which is that of the alphabet;
-    * npz: arrays ``arr_0``, ``arr_1``, ... in the order of these numbers, or arrays of any other names in the order
-      of the file.  Arrays that are pickled Python objects are not read.
+    * what ``numpy-elmo embed`` and `VectorFile` write, pooled or not, by number and by sentence;
+    * HDF5 in the layout of ``allennlp elmo``, of bilm-tf and of structural probes: datasets ``"0"``, ``"1"``, ...,
+      and ``sentence_to_index`` for lookup by sentence where it is there;
+    * HDF5 with any other names, in groups or not, such as sentences, documents, or proteins as SeqVec writes them,
+      which are looked up by the attribute ``original_id`` too;
+    * npz: arrays ``arr_0``, ``arr_1``, ... or of any other names.  Arrays that are pickled Python objects are not read.
+
+    Sentences come in the order of the numbers in their names, 2 before 10, whatever is between these; names of npz
+    without numbers in the order of the file.  Every name can be looked up.  Arrays that hold no vectors, such as
+    labels, are left out.
 
     Parameters
     ----------
@@ -167,8 +239,10 @@ def load_embeddings(path: str | os.PathLike[str]) -> EmbeddingFile:
 
     Raises
     ------
+    InputTypeError
+        If `path` is not a path.
     InputError
-        If there is no such file, it is neither HDF5 nor npz, is damaged, or lacks a sentence between others.
+        If there is no such file, it is neither HDF5 nor npz, or is damaged.
 
     Examples
     --------
@@ -181,93 +255,120 @@ def load_embeddings(path: str | os.PathLike[str]) -> EmbeddingFile:
     ...         print(len(embeddings), embeddings[1].shape)
     2 (2, 4)
     """
-    if not Path(path).is_file():
+    file = to_path(path, "a file of vectors must be given by its path")
+    if not file.is_file():
         raise InputError(f"{path}: there is no such file; give an HDF5 or npz file of vectors")
-    return (_open_npz if zipfile.is_zipfile(path) else _open_hdf5)(str(path))
+    return (_open_npz if zipfile.is_zipfile(file) else _open_hdf5)(str(file))
 
 
 def _open_npz(name: str) -> EmbeddingFile:
     with _read_errors(name, "its table of contents"):
         arrays = np.load(name, allow_pickle=False)
-    rows: dict[str, int] = {}
-    keys = _numbered(arrays.files, name)
-    if keys is None:
-        keys = list(arrays.files)
-        rows = {key: row for row, key in enumerate(keys)}
-    return EmbeddingFile(name, keys, rows, arrays.__getitem__, arrays.close)
+    keys = list(arrays.files)
+    if all(key[-1:].isdecimal() for key in keys):
+        keys.sort(key=_natural)
+    else:
+        keys.sort(key=lambda key: _natural(key) if _NUMBERED.fullmatch(key) else [(1 << 30, "")])
+    return EmbeddingFile(name, keys, arrays.__getitem__, arrays.close, sentences={})
 
 
 def _open_hdf5(name: str) -> EmbeddingFile:
     with _read_errors(name, "HDF5"):
         file = h5py.File(name, "r")
         try:
-            keys, rows = _contents(file, name)
+            return _read_hdf5(file, name)
         except BaseException:
             file.close()
             raise
-    return EmbeddingFile(name, keys, rows, lambda key: file[key][()], file.close)
 
 
-def _contents(file: h5py.File, name: str) -> tuple[list[str], dict[str, int]]:
-    """Return the names of the datasets in order, and the place of every sentence."""
-    numbered = _numbered([key for key in file if key != SENTENCE_MAP], name)
-    if numbered is None:
-        paths = _paths(file, name)
-        return paths, {path: row for row, path in enumerate(paths)}
-    return numbered, _sentence_map(file[SENTENCE_MAP], len(numbered), name) if SENTENCE_MAP in file else {}
+def _read_hdf5(file: h5py.File, name: str) -> EmbeddingFile:
+    made_with = json.loads(file.attrs.get(_ATTRIBUTE, "{}"))
+    others = set(file) - {SENTENCE_MAP}
+    if others == {POOLED} and (made_with.get("pool", "none") != "none" or SENTENCE_MAP in file):
+        table = file[POOLED]
+        keys = [str(row) for row in range(len(table))]
+        sentences = _sentences(file, _rows(keys), name)
+        return EmbeddingFile(name, keys, lambda key: table[int(key)], file.close, sentences=sentences, has_names=False)
+    keys = sorted(_dataset_names(file, sorted(others), name), key=_natural)
+    rows = _rows(keys)
+    sentences = rows if made_with.get("sentence_keys") else _sentences(file, rows, name)
+    if keys and _ORIGINAL_ID in file[keys[0]].attrs:
+        sentences = {_text(file[key].attrs.get(_ORIGINAL_ID, key)): row for key, row in rows.items()}
+    return EmbeddingFile(
+        name,
+        keys,
+        lambda key: file[key][()],
+        file.close,
+        sentences=sentences,
+        offsets=lambda key: file[key].attrs.get(OFFSETS),
+    )
 
 
-def _numbered(names: list[str], name: str) -> list[str] | None:
-    """Return the names in the order of their numbers, or None if they are no numbers."""
-    matches = [_NUMBER.fullmatch(key) for key in names]
-    numbers = [int(match[1]) for match in matches if match]
-    if len(numbers) < len(names):
-        return None
-    by_number = dict(zip(numbers, names, strict=True))
-    missing = next((k for k in range(len(names)) if k not in by_number), None)
-    if missing is not None:
-        raise InputError(
-            f"{name} has {len(names)} sentences and none of the number {missing}; it is incomplete, write it again"
-        )
-    return [by_number[k] for k in range(len(names))]
-
-
-def _sentence_map(dataset: h5py.Dataset, n_sentences: int, name: str) -> dict[str, int]:
-    rows = {sentence: int(row) for sentence, row in json.loads(dataset[0]).items()}
-    if outside := [row for row in rows.values() if not 0 <= row < n_sentences]:
-        raise InputError(
-            f"{name}: {SENTENCE_MAP} names dataset {outside[0]!r}, which is not among the {n_sentences} numbered ones; "
-            "write the file again"
-        )
-    return rows
-
-
-def _paths(file: h5py.File, name: str) -> list[str]:
-    """Return the names of all datasets.  A slash in a sentence makes groups, so a sentence may lie deep."""
+def _dataset_names(file: h5py.File, names: list[str], name: str) -> list[str]:
+    """Return the names of the datasets that hold vectors.  A slash in a sentence makes groups, so it may lie deep."""
+    if all(map(_NUMBERED.fullmatch, names)) and all(
+        isinstance(file[key], h5py.Dataset) for key in names[:1] + names[-1:]
+    ):
+        return names  # a corpus has millions, and opening each takes time
+    if {"char_embed", "RNN_0"} & set(names):
+        raise InputError(f"{name} holds no vectors of sentences; is it a model's weight file?")
     found: list[str] = []
+    others: list[tuple[Any, str]] = []
 
     def visit(path: str, item: h5py.HLObject) -> None:
-        if isinstance(item, h5py.Dataset):
-            _check_vectors(item, path, name)
-            found.append(path)
+        if isinstance(item, h5py.Dataset) and path != SENTENCE_MAP:
+            found.append(path) if _is_vectors(item) else others.append((item, path))
 
     file.visititems(visit)
+    if others and not found:
+        raise _no_vectors(*others[0], name)
     return found
 
 
-def _check_vectors(array: Array | h5py.Dataset, key: str, name: str) -> None:
-    if array.dtype.kind != "f" or not 1 <= array.ndim <= 3:
+def _sentences(file: h5py.File, rows: Mapping[str, int], name: str) -> dict[str, int]:
+    """Return the place of every sentence that the file knows."""
+    if SENTENCE_MAP not in file:
+        return {}
+    found = json.loads(file[SENTENCE_MAP][0])
+    if outside := [key for key in found.values() if str(key) not in rows]:
         raise InputError(
-            f"{name}, dataset {key!r}: an array of {array.dtype} with {array.ndim} dimensions holds no vectors of a "
-            "sentence; is it a model's weight file?"
+            f"{name}: {SENTENCE_MAP} names dataset {str(outside[0])!r}, which is not among its {len(rows)}; write it again"
         )
+    return {sentence: rows[str(key)] for sentence, key in found.items()}
+
+
+def _rows(keys: Iterable[str]) -> dict[str, int]:
+    return {key: row for row, key in enumerate(keys)}
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers by their size, at any place in a name."""
+    parts = _DIGITS.split(name)
+    digits = [part.lstrip("0") for part in parts]
+    return [(len(digits[k]), digits[k]) if k % 2 else (0, part) for k, part in enumerate(parts)]
+
+
+def _is_vectors(array: Array | h5py.Dataset) -> bool:
+    return array.dtype.kind == "f" and 1 <= array.ndim <= 3
+
+
+def _no_vectors(array: Array | h5py.Dataset, key: str, name: str) -> InputError:
+    return InputError(
+        f"{name}, dataset {key!r}: an array of {array.dtype} with {array.ndim} dimensions holds no vectors of a "
+        "sentence; is it a model's weight file?"
+    )
 
 
 @contextmanager
 def _read_errors(name: str, what: str) -> Iterator[None]:
     try:
         yield
-    except InputError:
+    except ElmoError:
         raise
     except _DAMAGE as error:
         if "allow_pickle" in str(error):

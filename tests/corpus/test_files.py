@@ -200,16 +200,11 @@ def test_files_that_are_something_else_are_named(tmp_path: Path, hdf5: Path) -> 
 def test_an_incomplete_file_is_found_out_on_opening(hdf5: Path) -> None:
     with h5py.File(hdf5, "a") as file:
         damage_map(file, {"sentence 12": "12"})
-    with pytest.raises(InputError, match=r"names dataset 12.*12 numbered ones"):
+    with pytest.raises(InputError, match=r"names dataset '12'.*not among its 12"):
         load_embeddings(hdf5)
     with h5py.File(hdf5, "a") as file:
         damage_map(file, ["no", "map"])
     with pytest.raises(InputError, match="damaged"):
-        load_embeddings(hdf5)
-    with h5py.File(hdf5, "a") as file:
-        damage_map(file, {})
-        del file["7"]
-    with pytest.raises(InputError, match="11 sentences and none of the number 7"):
         load_embeddings(hdf5)
 
 

@@ -1,0 +1,217 @@
+"""Vectors that others wrote, and our own in every form, are read back in order and found by whatever names them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from numpy_elmo import Elmo
+from numpy_elmo.cli import main
+from numpy_elmo.corpus import VectorFile, load_embeddings, write_npz
+from numpy_elmo.errors import InputError, InputTypeError, VectorsNotFoundError
+from numpy_elmo.layers.pooling import pool
+from tests.agreement.tensorflow_outputs import FIXTURES
+
+BASE = str(FIXTURES / "base")
+
+
+def marked(number: int, n_tokens: int = 2) -> Any:
+    return np.full((n_tokens, 3), number, np.float32)
+
+
+def write(path: Path, names: dict[str, Any]) -> Path:
+    with h5py.File(path, "w") as file:
+        for name, value in names.items():
+            file[name] = value
+    return path
+
+
+def order(path: Path) -> list[int]:
+    with load_embeddings(path) as embeddings:
+        return [int(vectors.flat[0]) for vectors in embeddings]
+
+
+# -- names and their order ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [str(k) for k in range(12)],
+        [f"{k:03}" for k in range(12)],
+        ["1", "2", "4", "10", "100"],
+        ["-3", "-20"],
+        ["1899", "1900", "2000"],
+        ["sentence_2", "sentence_10", "sentence_11"],
+        ["doc:a/0", "doc:a/2", "doc:a/10", "doc:b/1", "doc:b/11"],
+        ["train/part1/2", "train/part1/10", "train/part2/1", "train/part10/0"],
+        ["0", "1", "10", "9" * 5000],
+    ],
+)
+def test_numbers_come_in_their_order_at_any_depth(tmp_path: Path, names: list[str]) -> None:
+    path = write(tmp_path / "v.hdf5", {name: marked(k) for k, name in reversed(list(enumerate(names)))})
+    assert order(path) == list(range(len(names)))
+    with load_embeddings(path) as embeddings:
+        assert list(embeddings.keys) == names
+        for k, name in enumerate(names):
+            assert embeddings[name][0, 0] == k
+            assert name in embeddings
+
+
+@pytest.mark.parametrize("extra", ["mean", "layer weights", "zz/1", "labels"])
+def test_one_more_array_does_not_change_the_order(tmp_path: Path, extra: str) -> None:
+    names = {str(k): marked(k) for k in range(12)}
+    path = write(tmp_path / "v.hdf5", {**names, extra: np.arange(3) if extra == "labels" else marked(12)})
+    assert order(path) == list(range(12 if extra == "labels" else 13))
+
+
+def test_npz_has_its_numbers_in_order_and_other_names_as_they_came(tmp_path: Path) -> None:
+    for names, expected in (
+        (["arr_10", "arr_2", "mean", "arr_0"], ["arr_0", "arr_2", "arr_10", "mean"]),
+        (["7157", "672"], ["672", "7157"]),
+        (["doc/10", "doc/9"], ["doc/9", "doc/10"]),
+        (["river", "bank", "2b"], ["river", "bank", "2b"]),
+    ):
+        write_npz(tmp_path / "v.npz", {name: marked(k) for k, name in enumerate(names)}, overwrite=True)
+        with load_embeddings(tmp_path / "v.npz") as embeddings:
+            assert list(embeddings.keys) == expected
+            for k, name in enumerate(names):
+                assert embeddings[name][0, 0] == k
+
+
+# -- looking up --------------------------------------------------------------------------------------------------------
+
+
+def test_a_sentence_is_found_by_tokens_and_by_any_spaces(tmp_path: Path) -> None:
+    keys = {"Rain\tfell .": "0", "Costs 10\u00a0000 .": "1", "Mr.  Smith": "2", "10 000 veces": "3", "Do n't !": "4"}
+    path = write(tmp_path / "v.hdf5", {str(k): marked(k) for k in range(5)})
+    with h5py.File(path, "a") as file:
+        file.create_dataset("sentence_to_index", (1,), dtype=h5py.string_dtype(), data=json.dumps(keys))
+    with load_embeddings(path) as embeddings:
+        for which, number in (
+            ("Rain\tfell .", 0),
+            ("Rain fell .", 0),
+            ("  Rain   fell .\n", 0),
+            (["Rain", "fell", "."], 0),
+            (("Costs", "10", "000", "."), 1),
+            (np.array(["Mr.", "Smith"]), 2),
+            (pd.Series(["Mr.", "Smith"]), 2),
+            (["10 000", "veces"], 3),
+            ("Don't!", 4),
+            ("3", 3),
+            (np.int64(2), 2),
+        ):
+            assert embeddings[which][0, 0] == number
+        assert embeddings.sentence(1) == "Costs 10\u00a0000 ."
+        assert embeddings.sentence(-1) == "Do n't !"
+        assert ["Rain", "fell"] not in embeddings
+        assert 3.5 not in embeddings
+        with pytest.raises(VectorsNotFoundError, match="no sentence"):
+            embeddings[["Rain", "fell"]]
+        for wrong in (None, 1.5, ["Rain", 1], {"Rain"}):
+            with pytest.raises(InputTypeError):
+                embeddings[wrong]  # type: ignore[index]
+
+
+def test_a_sentence_comes_before_a_name_and_exact_spelling_before_spaces(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.hdf5", {str(k): marked(k) for k in range(3)})
+    with h5py.File(path, "a") as file:
+        keys = {"2": "0", "a  b": "1", "a b": "2"}
+        file.create_dataset("sentence_to_index", (1,), dtype=h5py.string_dtype(), data=json.dumps(keys))
+    with load_embeddings(path) as embeddings:
+        assert [int(embeddings[key][0, 0]) for key in ("2", "a  b", "a b", "1")] == [0, 1, 2, 1]
+
+
+# -- our own files -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+@pytest.mark.parametrize("forget", [False, True])
+@pytest.mark.parametrize("layers", ["all", "top"])
+def test_pooled_sentences_are_read_back_one_by_one(
+    tmp_path: Path, base: Elmo, pooling: Any, forget: bool, layers: Any
+) -> None:
+    text, out = tmp_path / "in.txt", tmp_path / "v.hdf5"
+    text.write_text("the bank\na river bank\n")
+    flags = ["--model", BASE, "--pool", pooling, "--layers", layers, *(["--forget-sentences"] if forget else [])]
+    assert main(["embed", str(text), str(out), *flags]) == 0
+    sentences = [["the", "bank"], ["a", "river", "bank"]]
+    expected = [pool(vectors, pooling) for vectors in base.embed(sentences, layers=layers)]
+    with load_embeddings(out) as embeddings:
+        assert len(embeddings) == 2
+        for k, vector in enumerate(expected):
+            assert embeddings[k].shape == vector.shape
+            np.testing.assert_allclose(embeddings[k], vector, rtol=0, atol=2e-6)
+        if forget:
+            with pytest.raises(VectorsNotFoundError, match="does not know its sentences"):
+                embeddings["the bank"]
+        else:
+            np.testing.assert_array_equal(embeddings[["a", "river", "bank"]], embeddings[1])
+            assert embeddings.sentence(0) == "the bank"
+
+
+def test_our_sentence_keys_are_sentences_though_they_are_numbers(tmp_path: Path, base: Elmo) -> None:
+    text, out = tmp_path / "in.txt", tmp_path / "v.hdf5"
+    text.write_text("1999\n2001\n1789\n")
+    assert main(["embed", str(text), str(out), "--model", BASE, "--use-sentence-keys"]) == 0
+    with load_embeddings(out) as embeddings:
+        assert len(embeddings) == 3
+        for year in ("1999", "2001", "1789"):
+            np.testing.assert_allclose(embeddings[year], base.embed([[year]])[0], rtol=0, atol=2e-6)
+            assert embeddings.sentence(embeddings.rows[year]) == year
+
+
+# -- what other programs write -----------------------------------------------------------------------------------------
+
+
+def test_seqvecs_proteins_are_found_by_their_original_id(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.h5", {"1": marked(1), "0": marked(0)[0], "2": marked(2)})
+    ids = {"0": "sp|P12345|A", "1": b"tr/Q9.1", "2": "P3"}
+    with h5py.File(path, "a") as file:
+        for key, identifier in ids.items():
+            file[key].attrs["original_id"] = identifier
+    with load_embeddings(path) as embeddings:
+        assert [embeddings[name].flat[0] for name in ("sp|P12345|A", "tr/Q9.1", "P3")] == [0, 1, 2]
+        assert embeddings.sentence(1) == "tr/Q9.1"
+        assert embeddings[0].shape == (3,)
+
+
+def test_bilm_tf_and_structural_probes_number_their_sentences(tmp_path: Path) -> None:
+    arrays = {str(k): np.full((3, k % 4 + 1, 8), k, np.float32) for k in range(11)}  # no map of sentences
+    path = write(tmp_path / "v.hdf5", arrays)
+    assert order(path) == list(range(11))
+    with load_embeddings(path) as embeddings, pytest.raises(VectorsNotFoundError, match="does not know its sentences"):
+        embeddings["a b"]
+
+
+def test_groups_of_a_coreference_cache(tmp_path: Path) -> None:
+    names = {f"bc:cctv:00_{part}/{k}": np.full((4, 8, 3), 100.0 * part + k) for part in (0, 1) for k in range(11)}
+    assert order(write(tmp_path / "v.hdf5", names)) == [*range(11), *range(100, 111)]
+
+
+def test_files_without_any_vectors_are_named(tmp_path: Path) -> None:
+    for value in (np.arange(3), np.array([b"text"]), np.zeros((1, 2, 3, 4))):
+        with pytest.raises(InputError, match="holds no vectors"):
+            load_embeddings(write(tmp_path / "v.hdf5", {"labels": value}))
+    for wrong in (None, 3, [tmp_path]):
+        with pytest.raises(InputTypeError, match="by its path"):
+            load_embeddings(wrong)  # type: ignore[arg-type]
+    with h5py.File(tmp_path / "empty.hdf5", "w"):
+        pass
+    with load_embeddings(tmp_path / "empty.hdf5") as embeddings:
+        assert len(embeddings) == 0
+
+
+def test_offsets_are_none_where_the_text_was_tokenised_before(tmp_path: Path, base: Elmo) -> None:
+    with VectorFile(tmp_path / "v.hdf5") as file:
+        file.write(["a", "b"], base.embed([["a", "b"]])[0])
+    with load_embeddings(tmp_path / "v.hdf5") as embeddings:
+        assert embeddings.offsets(0) is None
+        with pytest.raises(IndexError):
+            embeddings.offsets(1)
