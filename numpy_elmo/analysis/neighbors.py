@@ -20,17 +20,15 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from numpy_elmo.analysis.spans import check_vectors
 from numpy_elmo.corpus.resume import TextDigest, differences
-from numpy_elmo.elmo import Elmo
+from numpy_elmo.elmo import CorpusReport, Elmo
 from numpy_elmo.errors import InputError
-from numpy_elmo.files.find import to_path
 from numpy_elmo.files.hdf5 import dataset_problem
+from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import new_hdf5
-from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.arrays import Array, check_vectors
 from numpy_elmo.network.batching import bounded_batches
 from numpy_elmo.network.checks import check_count, each_sentence
-from numpy_elmo.report import CorpusReport
 
 # Vectors that are compared at a time: at the published size, 1,024 features, 32 MB.
 CHUNK_ROWS = 8192
@@ -229,6 +227,8 @@ class NeighborIndex:
         query = check_vectors(query, "query", n_axes=1)
         if query.shape != self._vectors.shape[1:]:
             raise InputError(f"the query must have the shape {self._vectors.shape[1:]}, not {query.shape}")
+        if not np.isfinite(query).all():
+            raise InputError("the query holds NaN or infinity; was it the mean of nothing?")
         if leave_out is not None and not self._has(*leave_out):
             raise InputError(f"there is no token {leave_out[1]} in a sentence {leave_out[0]} to leave out")
         unit = query / max(float(np.linalg.norm(query)), _TINY)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from operator import index
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.errors import InputError, InputTypeError
-from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.arrays import Array, check_vectors
 from numpy_elmo.layers.pooling import Pooling, pool
 from numpy_elmo.network.checks import check_sentences, check_tokens, each_sentence
 
@@ -130,23 +129,6 @@ def target_vectors(sentences: Iterable[Iterable[str]], vectors: Sequence[npt.Arr
     if not found:
         raise InputError(f"{word!r} does not occur in the sentences; words are compared exactly, case included")
     return np.stack(found, axis=-2)  # [..., n_occurrences, n_features]
-
-
-def check_vectors(vectors: npt.ArrayLike, name: str, n_axes: int = 2) -> Array:
-    """Return finite vectors as an array of floats with at least so many axes, or say what is wrong with them."""
-    array: npt.NDArray[Any]
-    try:
-        array = np.asarray(vectors)
-    except ValueError:  # lists of different lengths
-        array = np.asarray(None)
-    if array.dtype.kind not in "fiu":
-        raise InputTypeError(f"{name} must be an array of numbers, not {type(vectors).__name__}")
-    array = array if array.dtype.kind == "f" else array.astype(np.float32)
-    if array.ndim < n_axes:
-        raise InputError(f"{name} must have the shape (..., tokens, features), not {array.shape}")
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} must be finite, and holds NaN or infinity; was it the mean of nothing?")
-    return array
 
 
 def _token(given: npt.ArrayLike, sentence: Sequence[str], number: int, position: int) -> Array:

@@ -12,9 +12,8 @@ from numpy_elmo.analysis.spans import occurrences
 from numpy_elmo.cli.common import SubParsers, add_model_arguments, add_reading_arguments, text_inputs, words_of
 from numpy_elmo.cli.progress import progress
 from numpy_elmo.corpus.resume import model_digest
-from numpy_elmo.elmo import load
+from numpy_elmo.elmo import CorpusReport, load
 from numpy_elmo.errors import InputError
-from numpy_elmo.report import CorpusReport
 
 
 def add_parser(commands: SubParsers) -> None:

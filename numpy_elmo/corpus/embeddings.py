@@ -21,7 +21,7 @@ import numpy.typing as npt
 from numpy_elmo.corpus.tokenize import tokenize
 from numpy_elmo.corpus.write import POOLED, SENTENCE_MAP
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, VectorsNotFoundError
-from numpy_elmo.files.find import to_path
+from numpy_elmo.files.places import to_path
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.checks import check_tokens
 
@@ -332,9 +332,8 @@ def _sentences(file: h5py.File, rows: Mapping[str, int], name: str) -> dict[str,
         return {}
     found = json.loads(file[SENTENCE_MAP][0])
     if outside := [key for key in found.values() if str(key) not in rows]:
-        raise InputError(
-            f"{name}: {SENTENCE_MAP} names dataset {str(outside[0])!r}, which is not among its {len(rows)}; write it again"
-        )
+        problem = f"{SENTENCE_MAP} names dataset {str(outside[0])!r}, which is not among its {len(rows)}"
+        raise InputError(f"{name}: {problem}; write the file again")
     return {sentence: rows[str(key)] for sentence, key in found.items()}
 
 

@@ -41,7 +41,7 @@ _SUFFIXES: dict[str, Format] = {
 _CONLLU_ROW = re.compile(r"[0-9]+([-.][0-9]+)?(\t[^\t]*){9}")
 _BIO = re.compile(r"[BIESLUO]|[BIESLU]-\S+")
 _TAG = re.compile(r"[A-Z][A-Z0-9$|_.-]*|[^\w\s]+")
-_PRINTED_LIST = re.compile(r"\[\s*(['\"]).*\1\s*,?\s*\]")
+_PRINTED_LIST = re.compile(r"\[\s*['\"].*['\"]\s*,?\s*\]")
 _RESIDUES = re.compile(r"[A-Za-z*-]+")
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import IO, Any, Literal, TypeAlias, cast
 
 from numpy_elmo.errors import InputError
-from numpy_elmo.files.find import to_path
+from numpy_elmo.files.places import to_path
 
 EncodingErrors: TypeAlias = Literal["strict", "replace"]
 

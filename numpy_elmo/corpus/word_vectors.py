@@ -6,16 +6,15 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.corpus.text import read_lines
+from numpy_elmo.corpus.text import file_name, read_lines
 from numpy_elmo.elmo import Elmo, Layers
 from numpy_elmo.errors import InputError, InputTypeError, VectorsNotFoundError
 from numpy_elmo.files.writing import new_file, output_errors
-from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.arrays import Array, check_vectors
 from numpy_elmo.network.batching import batches
 from numpy_elmo.network.checks import check_sentences
 
@@ -59,6 +58,7 @@ class WordVectors:
     def __post_init__(self) -> None:
         object.__setattr__(self, "words", _check_words(self.words))
         object.__setattr__(self, "_rows", {word: row for row, word in enumerate(self.words)})
+        object.__setattr__(self, "vectors", check_vectors(self.vectors))
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.words):
             raise InputError(
                 f"{len(self.words)} words need as many rows of vectors, not an array of shape {self.vectors.shape}"
@@ -237,8 +237,8 @@ def read_word2vec(path: str | os.PathLike[str]) -> WordVectors:
     InputError
         If the file cannot be read, or is not in this format; the message names the line.
     """
-    name = str(Path(path))
-    lines = read_lines(name)
+    name = file_name(path)
+    lines = read_lines(path)
     _, header = next(lines, (1, ""))
     sizes = header.split()
     if len(sizes) != 2 or not all(size.isdecimal() and len(size) < _DIGITS for size in sizes):

@@ -54,8 +54,8 @@ VOCABULARY = Kind("vocabulary file", 64 << 20, InputError)  # the published one 
 def to_path(value: str | os.PathLike[str], expected: str) -> Path:
     """Return a path, or say what else was given (`InputTypeError`)."""
     try:
-        return Path(value)
-    except TypeError as error:
+        return Path(value).expanduser()
+    except (TypeError, RuntimeError) as error:  # RuntimeError: there is no home to put in place of ~
         raise InputTypeError(f"{expected}, not {type(value).__name__}") from error
 
 

@@ -7,6 +7,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from numpy_elmo.errors import InputError, InputTypeError
+
 Array: TypeAlias = npt.NDArray[np.floating]
 """Floating-point array.  Shapes stand in docstrings and in comments at the line that makes them.
 
@@ -19,3 +21,18 @@ def read_only(array: Array) -> Array:
     """Return `array` with writing switched off: weights are shared by calls and threads."""
     array.setflags(write=False)
     return array
+
+
+def check_vectors(vectors: npt.ArrayLike, name: str = "vectors", n_axes: int = 2) -> Array:
+    """Return vectors as an array of floats with at least so many axes, or say what is wrong with them."""
+    try:
+        array = np.asarray(vectors)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiu":
+        raise InputTypeError(f"{name} must be an array of numbers, not {type(vectors).__name__}")
+    if array.ndim < n_axes:
+        expected = "(..., tokens, features)" if n_axes == 2 else f"{n_axes} axes"
+        raise InputError(f"{name} must have the shape {expected}, not {array.shape}")
+    floats: Array = array if array.dtype.kind == "f" else array.astype(np.float32)
+    return floats

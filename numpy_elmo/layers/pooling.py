@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from numpy_elmo.errors import InputError
-from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.arrays import Array, check_vectors
 
 Pooling: TypeAlias = Literal["mean", "max", "sum", "first", "last"]
 
@@ -21,7 +22,7 @@ _POOLINGS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def pool(vectors: Array, pooling: Pooling) -> Array:
+def pool(vectors: npt.ArrayLike, pooling: Pooling) -> Array:
     """Make one vector from the vectors of some tokens.
 
     Parameters
@@ -40,16 +41,20 @@ def pool(vectors: Array, pooling: Pooling) -> Array:
     Raises
     ------
     InputError
-        If there is no such pooling.
+        If there is no such pooling, or the vectors are not of tokens.
+    InputTypeError
+        If the vectors are not an array of numbers.
 
     Examples
     --------
     >>> import numpy as np
+    import numpy.typing as npt
     >>> pool(np.array([[1.0, 2.0], [3.0, 8.0]]), "mean")
     array([2., 5.])
     """
     if pooling not in _POOLINGS:
         raise InputError(f"pooling must be one of {', '.join(map(repr, get_args(Pooling)))}, not {pooling!r}")
+    vectors = check_vectors(vectors)
     if not vectors.shape[-2]:
         return np.zeros((*vectors.shape[:-2], vectors.shape[-1]), vectors.dtype)
     return _POOLINGS[pooling](vectors)

@@ -1,0 +1,325 @@
+"""Every kind of text is read as what it is, or named; the same by every command."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from numpy_elmo.cli import main
+from numpy_elmo.corpus import read_conllu, read_sentences, read_word2vec
+from numpy_elmo.corpus.inputs import CorpusInputs
+from numpy_elmo.errors import InputError, InputTypeError, InputWarning
+from tests.agreement.tensorflow_outputs import FIXTURES
+
+BASE = str(FIXTURES / "base")
+SENTENCES = [["Birds", "fly", "."], ["They", "sat", "on", "the", "bank", "."]]
+
+
+def row(*cells: str) -> str:
+    return "\t".join(cells)
+
+
+def conllu(sentences: list[list[str]]) -> str:
+    blocks = ([row(str(k), word, *"_" * 8) for k, word in enumerate(words, 1)] for words in sentences)
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def columns(sentences: list[list[str]], *tags: str) -> str:
+    return "\n\n".join("\n".join(" ".join([word, *tags]) for word in words) for words in sentences) + "\n"
+
+
+TEXT = "".join(" ".join(tokens) + "\n" for tokens in SENTENCES)
+CONLL2012 = "".join(
+    ["#begin document (bc/x); part 000\n"]
+    + ["\n".join(f"bc/x   0  {k}  {w}  NN  (TOP*  -  -  *  -" for k, w in enumerate(s)) + "\n\n" for s in SENTENCES]
+    + ["#end document\n"]
+)
+
+
+def read(tmp_path: Path, content: str | bytes, name: str = "in.txt", **options: Any) -> list[list[str]]:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return list(read_sentences(path, **options))
+
+
+# -- packed files, and files that are no text --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress, lambda data: lzma.compress(data, lzma.FORMAT_ALONE)]
+)
+@pytest.mark.parametrize("name", ["corpus.txt.gz", "corpus"])
+def test_packed_text_is_unpacked_whatever_its_name(tmp_path: Path, pack: Callable[[bytes], bytes], name: str) -> None:
+    assert read(tmp_path, pack(TEXT.encode()), name) == SENTENCES
+    assert read(tmp_path, pack(conllu(SENTENCES).encode()), name) == SENTENCES
+    with pytest.raises(InputError, match=r"damaged (gzip|bzip2|xz) file"):
+        read(tmp_path, pack(TEXT.encode() * 50)[:-9], name)
+
+
+def zipped() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("text.txt", TEXT)
+    return out.getvalue()
+
+
+def saved() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.zeros(3))
+    return out.getvalue()
+
+
+def hdf5() -> bytes:
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        file["0"] = np.zeros(3)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (zipped(), "zip archive"),
+        (hdf5(), "HDF5"),
+        (saved(), "NumPy array"),
+        (b"\x28\xb5\x2f\xfd\x24\0", "zstd"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "7z"),
+        (gzip.compress(gzip.compress(TEXT.encode())), "packed twice"),
+        (gzip.compress(b"a" * 257 + b"ustar\0" + b"\0" * 200), "tar archive"),
+        (b"PAR1\x15\x04", "Parquet"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"<!DOCTYPE html>\n<html>", "HTML"),
+        (b"<?xml version='1.0'?>", "XML"),
+        (TEXT.encode("utf-16"), "UTF-16"),
+        (TEXT.encode("utf-16-le"), "UTF-16"),
+        (TEXT.encode("utf-16-be"), "UTF-16"),
+        ("Fuß ó\n".encode("utf-16-be"), "UTF-16"),
+    ],
+)
+@pytest.mark.parametrize("encoding_errors", ["strict", "replace"])
+def test_what_is_no_text_is_named_and_never_read(
+    tmp_path: Path, content: bytes, what: str, encoding_errors: str
+) -> None:
+    with pytest.raises(InputError, match=what):
+        read(tmp_path, content, encoding_errors=encoding_errors)
+
+
+@pytest.mark.parametrize("reader", [read_sentences, read_conllu, read_word2vec])
+def test_something_else_than_a_path_is_named(reader: Callable[[Any], Any]) -> None:
+    for wrong in (io.StringIO("a b"), None, 3, ["a.txt"]):
+        with pytest.raises(InputTypeError, match="path"):
+            list(reader(wrong))
+
+
+def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in.txt").write_text(TEXT)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert list(read_sentences("~/in.txt")) == list(read_sentences(Path("~/in.txt"))) == SENTENCES
+
+
+# -- formats -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.conllu", "a.CONLLU", "a.ConllU.gz", "a.conll", "a.txt", "a"])
+def test_conllu_is_recognised_by_name_or_content(tmp_path: Path, name: str) -> None:
+    content = ("# text = Birds fly .\n" + conllu(SENTENCES)).encode()
+    assert read(tmp_path, gzip.compress(content) if name.endswith("gz") else content, name) == SENTENCES
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        columns(SENTENCES, "NN", "B-NP", "O"),
+        "-DOCSTART- -X- O\n\n" + columns(SENTENCES, "NN", "O"),
+        columns(SENTENCES, "O"),
+        columns(SENTENCES, "I-PER"),
+        columns(SENTENCES, "NOUN"),
+        columns(SENTENCES, "O").replace(" ", "\t"),
+        columns([["Rain", "fell", "in", "May"]], "VBD"),
+        CONLL2012,
+        "\n\n".join("\n".join(row(str(k), w, "x", "NN") for k, w in enumerate(s, 1)) for s in SENTENCES),
+    ],
+)
+def test_columns_are_refused_with_a_remedy_that_works(tmp_path: Path, content: str) -> None:
+    for blank_lines in ("error", "skip", "empty"):
+        with pytest.raises(InputError, match=r"CoNLL columns, one token a row; .*format='conll'.*column=0"):
+            read(tmp_path, content, blank_lines=blank_lines)
+    column = {"1": 1, "#": 3}.get(content[0], 0)
+    expected = [["Rain", "fell", "in", "May"]] if content.startswith("Rain") else SENTENCES
+    assert read(tmp_path, content, format="conll", column=column) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["a b\nc d\n", "A B\nC D\nE F\nG H\n", "1 2\n3 4\n", "the O\n", "x\ty\n", "# one\n# two\n", "a\nb\n\nc\n"]
+)
+def test_prose_of_equal_lines_is_no_table(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text) == [line.split() for line in text.splitlines()]
+
+
+def test_a_row_without_the_column_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 2 has no token in column 1"):
+        read(tmp_path, "a b\nc\n", format="conll", column=1)
+    with pytest.raises(InputError, match="column must be an integer of at least 0"):
+        read(tmp_path, "a b\n", format="conll", column=-1)
+
+
+@pytest.mark.parametrize(
+    ("sentences", "line"),
+    [([["_", "_", "_"]], 3), ([["a"], ["_", "_"]], 4), ([["_"], ["_"]], 3), ([["Good", "_"], ["_"] * 5], 8)],
+)
+def test_withheld_words_are_refused(tmp_path: Path, sentences: list[list[str]], line: int) -> None:
+    for name in ("a.conllu", "a.txt"):
+        with pytest.raises(InputError, match=f"line {line}: the words of this sentence are withheld"):
+            read(tmp_path, conllu(sentences), name)
+    assert read(tmp_path, conllu([["a", "_"], ["_"], ["b"]]), "a.conllu") == [["a", "_"], ["_"], ["b"]]
+
+
+FASTA = ">sp|P1|A a protein\nMKTAY\nIAKq\n\n>two\nmk-ta*\n; a comment\n>three\n"
+
+
+@pytest.mark.parametrize("name", ["a.fasta", "a.FAA", "a.fa", "a.txt"])
+def test_fasta_has_one_residue_a_token(tmp_path: Path, name: str) -> None:
+    assert read(tmp_path, FASTA.replace("; a comment\n", ""), name) == [list("MKTAYIAKQ"), list("MKTA"), []]
+    path = tmp_path / name
+    assert [sentence.text for sentence in CorpusInputs((path,), blank_lines="skip")] == ["sp|P1|A", "two"]
+    with pytest.raises(InputError, match="1 blank line"):
+        list(CorpusInputs((path,)))
+
+
+def test_fasta_that_is_none_is_named(tmp_path: Path) -> None:
+    for content, message in (
+        ("MKT\n>a\nMK\n", "line 1 is no FASTA: a header"),
+        (">a\nMK7\n", "line 2 is no FASTA seq"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read(tmp_path, content, format="fasta")
+    assert read(tmp_path, ">quoted words\nof a letter\n") == [[">quoted", "words"], ["of", "a", "letter"]]
+
+
+def json_lines(*values: Any) -> str:
+    return "".join(json.dumps(value) + "\n" for value in values)
+
+
+def test_json_lines_hold_strings_or_tokens(tmp_path: Path) -> None:
+    objects = json_lines(*({"id": k, "text": " ".join(tokens), "words": tokens} for k, tokens in enumerate(SENTENCES)))
+    for name in ("a.jsonl", "a.txt"):
+        assert read(tmp_path, objects, name, json_field="text") == SENTENCES
+        assert read(tmp_path, objects, name, json_field="words") == SENTENCES
+        assert read(tmp_path, json_lines(*SENTENCES), name) == SENTENCES
+        with pytest.raises(InputError, match=r"line 1 is an object; give json_field, one of 'id', 'text', 'words'"):
+            read(tmp_path, objects, name)
+    with pytest.raises(InputError, match=r"line 2 has no field 'text'; give json_field, one of 'other'"):
+        read(tmp_path, json_lines({"text": "a"}, {"other": "b"}), json_field="text")
+    for wrong in (3, None, ["a", 1], {"a": "b"}):
+        with pytest.raises(InputError, match=r"line 1 holds .* where a string or a list of strings"):
+            read(tmp_path, json_lines({"text": wrong}), json_field="text")
+    with pytest.raises(InputError, match="line 1 is not JSON"):
+        read(tmp_path, "Rain fell .\n", json_field="text")
+    with pytest.raises(InputError, match="JSON, but not JSON lines"):
+        read(tmp_path, '[\n{"text": "a"},\n{"text": "b"}\n]\n')
+
+
+@pytest.mark.parametrize("line", ["['rain', 'fell']", "[ \"it's\", 'a' ]"])
+def test_printed_lists_are_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(InputError, match=r"printed lists of tokens; write ' '\.join"):
+        read(tmp_path, f"{line}\n{line}\n")
+
+
+def test_formats_and_policies_that_there_are_not(tmp_path: Path) -> None:
+    for options in ({"format": "csv"}, {"blank_lines": "drop"}, {"encoding_errors": "ignore"}):
+        with pytest.raises(InputError, match="must be"):
+            read(tmp_path, TEXT, **options)
+
+
+# -- text that is not tokenised ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "He sat on the bank.\n",
+        "Who should Derek hug after shocking Richard?\n" * 200,
+        'She said: "I don\'t know."\nThen, quietly, she left.\n',
+    ],
+)
+def test_text_that_is_not_tokenised_is_warned_of_once(tmp_path: Path, text: str) -> None:
+    with pytest.warns(InputWarning, match=r"does not look tokenised.*tokenize=True") as found:
+        read(tmp_path, text)
+    assert len(found) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tokens = read(tmp_path, text, tokenize=True)
+        read(tmp_path, "".join(" ".join(sentence) + "\n" for sentence in tokens))
+    assert all(sentence[-1] in '.?"' for sentence in tokens)
+
+
+def test_a_tokenised_sentence_is_known_by_its_tokens_and_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_text("  He can't swim.\nOK\n")
+    first, second = CorpusInputs((path,), tokenize=True)
+    assert first == (
+        "He ca n't swim .",
+        ["He", "ca", "n't", "swim", "."],
+        [(2, 4), (5, 7), (7, 10), (11, 15), (15, 16)],
+    )
+    assert second.offsets == [(0, 2)]
+    path.write_text(json_lines({"text": "It's."}))
+    [sentence] = CorpusInputs((path,), json_field="text", tokenize=True)
+    assert sentence.offsets == [(0, 2), (2, 4), (4, 5)]
+
+
+# -- the commands ------------------------------------------------------------------------------------------------------
+
+CASES: dict[str, tuple[bytes, list[str]]] = {
+    "plain.txt": (TEXT.encode(), []),
+    "treebank.txt": (conllu(SENTENCES).encode(), []),
+    "columns.conll": (columns(SENTENCES, "O").encode(), ["--format", "conll", "--column", "0"]),
+    "packed.xz": (lzma.compress(TEXT.encode()), []),
+    "lines.jsonl": (json_lines(*({"s": " ".join(tokens)} for tokens in SENTENCES)).encode(), ["--json-field", "s"]),
+    "raw.txt": (b"Birds fly.\nThey sat on the bank.\n", ["--tokenize"]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_command_reads_every_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    content, flags = CASES[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert main(["perplexity", str(path), "--json", "--model", str(FIXTURES / "language_model"), *flags]) == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert (counts["n_sentences"], counts["n_tokens"]) == (2, 9)
+    assert main(["neighbors", "bank", str(path), "-k", "1", "--json", "--model", BASE, *flags]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert (found["sentence"], found["tokens"], found["position"]) == (1, SENTENCES[1], 4)
+    assert found["neighbors"][0]["tokens"] in SENTENCES
+
+
+def test_the_commands_name_their_own_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.txt").write_text(columns(SENTENCES, "O"))
+    assert main(["perplexity", str(tmp_path / "in.txt")]) == 2
+    assert "read it with --format conll and" in (error := capsys.readouterr().err)
+    assert "(--column 0)" in error
+    (tmp_path / "in.txt").write_text("He sat on the bank.\n")
+    assert main(["perplexity", str(tmp_path / "in.txt")]) == 0
+    assert "numpy-elmo: warning: " in (error := capsys.readouterr().err)
+    assert "give --tokenize" in error
+
+
+def test_standard_input_is_recognised_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(bz2.compress(conllu(SENTENCES).encode()))))
+    assert main(["neighbors", "bank", "-", "-k", "1", "--model", BASE]) == 0
+    assert "1: They sat on the [bank] ." in capsys.readouterr().out
