@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.analysis.spans import occurrences
+from numpy_elmo.analysis.words import without_unknown
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import InputError, MissingExtraError
 from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
-from numpy_elmo.network.checks import check_sentences
+from numpy_elmo.network.checks import check_count, check_sentences, check_tokens
 
 try:
     from matplotlib import rc_context
@@ -47,8 +48,9 @@ COLOURS = {
 }
 MARKS = "os^DvP"
 SIGNED, UNSIGNED = "PuOr_r", "cividis"
-# More sentences than this cannot be labelled without covering each other.
+# More sentences than this cannot be labelled without covering each other; then so many are.
 MAX_LABELS = 40
+MANY_LABELS = 24
 
 
 def senses(
@@ -83,7 +85,8 @@ def senses(
     Returns
     -------
     Figure
-        With one numbered point an occurrence and the sentences beside them; without numbers if there are more than 40.
+        With one point per occurrence, numbers beside them, and their sentences.  Of more than 40 occurrences, 24 that
+        are far from each other have numbers and sentences, and the others are faint.
 
     Raises
     ------
@@ -105,17 +108,21 @@ def senses(
     used = sorted({index for index, _ in found})
     vectors = dict(zip(used, elmo.embed([texts[index] for index in used], layers=layer), strict=True))
     points, shares = _principal_components(np.stack([vectors[index][position] for index, position in found]), layer)
-    labelled = len(found) <= MAX_LABELS
+    labelled = np.arange(len(found)) if len(found) <= MAX_LABELS else _far_apart(points, MANY_LABELS)
 
-    figure = _figure(11.0 if labelled else 7.0, max(5.0, 1.2 + 0.22 * len(found)) if labelled else 6.0, theme)
-    axes, *key = figure.subplots(1, 2, width_ratios=[5, 6]) if labelled else [figure.subplots()]
+    figure = _figure(11.0, max(5.0, 1.2 + 0.22 * len(labelled)), theme)
+    axes, key = figure.subplots(1, 2, width_ratios=[5, 6])
     group_of = [groups[index] if groups is not None else "" for index, _ in found]
     colours = dict(zip(dict.fromkeys(group_of), cycle(COLOURS[theme]), strict=False))
     for (group, colour), mark in zip(colours.items(), cycle(MARKS), strict=False):
-        here = points[[other == group for other in group_of]]
+        is_here = np.array([other == group for other in group_of])
+        is_strong = np.isin(np.arange(len(found)), labelled)
         edge = THEMES[theme][0]  # parts marks that cover each other
+        faint, strong = points[is_here & ~is_strong], points[is_here & is_strong]
+        if len(faint):
+            axes.scatter(faint[:, 0], faint[:, 1], s=30, color=colour, marker=mark, alpha=0.3, linewidths=0, zorder=2)
         axes.scatter(
-            here[:, 0], here[:, 1], s=80, color=colour, marker=mark, edgecolors=edge, label=_plain(group), zorder=3
+            strong[:, 0], strong[:, 1], s=80, color=colour, marker=mark, edgecolors=edge, label=_plain(group), zorder=3
         )
     if groups is not None:
         axes.legend(loc="best", frameon=False)
@@ -123,11 +130,9 @@ def senses(
     axes.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)")
     axes.set_ylabel(f"second principal component ({shares[1]:.0%})")
     axes.margins(0.12)
-    if labelled:
-        _number(figure, axes, points, theme)
-        _list_sentences(
-            key[0], [_context(texts[index], position) for index, position in found], [colours[g] for g in group_of]
-        )
+    _number(figure, axes, points[labelled], theme)
+    contexts = [_context(texts[found[k][0]], found[k][1]) for k in labelled]
+    _list_sentences(key, contexts, [colours[group_of[k]] for k in labelled])
     return _painted(figure, theme)
 
 
@@ -157,8 +162,9 @@ def similarity(elmo: Elmo, tokens: Iterable[str], *, theme: Theme = "light") -> 
     InputTypeError
         If the sentence is a string instead of a list of tokens.
     """
-    [sentence] = check_sentences([tokens])
-    _some(sentence)
+    sentence = check_tokens(tokens)
+    if not sentence:
+        raise InputError("the sentence has no tokens; give at least one")
     [vectors] = elmo.embed([sentence])  # [L + 1, N, 2 P]
     unit = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
     cosines = unit @ unit.swapaxes(1, 2)  # [L + 1, N, N]
@@ -183,7 +189,7 @@ def gates(
     tokens: Iterable[str],
     *,
     direction: Literal["forward", "backward"] = "forward",
-    layer: int = 0,
+    layer: int = 1,
     n_units: int = 24,
     theme: Theme = "light",
 ) -> Figure:
@@ -198,7 +204,7 @@ def gates(
     direction : {"forward", "backward"}
         The stack.
     layer : int
-        The LSTM layer, from 0.
+        The layer, counted as in `Elmo.embed`: 1 is the first LSTM layer.  Layer 0, the tokens, has no gates.
     n_units : int
         Cells to show: those whose value varies most over the sentence, in their order.
     theme : {"light", "dark"}
@@ -216,16 +222,16 @@ def gates(
     InputTypeError
         If the sentence is a string instead of a list of tokens.
     """
-    [sentence] = check_sentences([tokens])
+    sentence = check_tokens(tokens)
     if direction not in ("forward", "backward"):
         raise InputError(f'direction must be "forward" or "backward", not {direction!r}')
-    if layer not in range(elmo.n_layers):
-        raise InputError(f"the model has the LSTM layers 0 to {elmo.n_layers - 1}, there is no layer {layer}")
-    if n_units < 1:
-        raise InputError(f"n_units must be positive, not {n_units}")
+    number = elmo.n_layers + 1 + layer if layer < 0 else layer
+    if not 1 <= number <= elmo.n_layers:
+        raise InputError(f"the model has gates in the layers 1 to {elmo.n_layers}, not in layer {layer}")
+    n_units = check_count("n_units", n_units)
     trace = elmo.trace(sentence)
     names = ["input_gate", "forget_gate", "output_gate", "cell"]
-    arrays = [trace[f"{direction}.{layer}.{name}"] for name in names]  # [N, D] each
+    arrays = [trace[f"{direction}.{number - 1}.{name}"] for name in names]  # [N, D] each
     units = np.sort(np.argsort(-arrays[-1].var(axis=0), kind="stable")[:n_units])
     bounded = [SENTENCE_START, *sentence, SENTENCE_END]
     height = 0.85 + 0.13 * len(units)
@@ -240,11 +246,13 @@ def gates(
         figure.colorbar(image, ax=axes)
     figure.supxlabel(f"token, read {'from left to right' if direction == 'forward' else 'from right to left'}")
     figure.supylabel("unit")
-    figure.suptitle(f"{direction.capitalize()} LSTM layer {layer}: the {len(units)} units whose cell varies most")
+    figure.suptitle(f"{direction.capitalize()} LSTM, layer {number}: the {len(units)} units whose cell varies most")
     return _painted(figure, theme)
 
 
-def next_words(model: LanguageModel, tokens: Iterable[str], k: int = 10, *, theme: Theme = "light") -> Figure:
+def next_words(
+    model: LanguageModel, tokens: Iterable[str], k: int = 10, *, unknown: bool = False, theme: Theme = "light"
+) -> Figure:
     """Draw the likeliest words after the beginning of a sentence.
 
     Parameters
@@ -255,6 +263,8 @@ def next_words(model: LanguageModel, tokens: Iterable[str], k: int = 10, *, them
         The tokens so far; none for the first word of a sentence.
     k : int
         Words to show.
+    unknown : bool
+        Whether to show ``<UNK>``, all words outside the vocabulary, where it is among them.
     theme : {"light", "dark"}
         The background.
 
@@ -270,8 +280,8 @@ def next_words(model: LanguageModel, tokens: Iterable[str], k: int = 10, *, them
     InputTypeError
         If `tokens` is a string, or a token is not one.
     """
-    text = tokens if isinstance(tokens, str) else list(tokens)  # a string is for next_words to refuse
-    words = model.next_words(text, k)
+    text = check_tokens(tokens)
+    words = without_unknown(lambda n: model.next_words(text, n), k, show=unknown)
     probabilities = np.exp([log_prob for _, log_prob in words])
     figure = _figure(7.0, 1.3 + 0.32 * len(words), theme)
     axes = figure.subplots()
@@ -312,7 +322,7 @@ def trace_array(
     InputError
         If there is no such array, it has more dimensions, or it belongs to another sentence.
     """
-    [sentence] = check_sentences([tokens])
+    sentence = check_tokens(tokens)
     bounded = [SENTENCE_START, *sentence, SENTENCE_END]
     if name not in trace:
         raise InputError(f"there is no array {name!r} in the trace; it has {', '.join(trace)}")
@@ -375,6 +385,17 @@ def _principal_components(vectors: Array, layer: int) -> tuple[npt.NDArray[np.fl
     # The sign of a component is free; with its largest weight positive, the picture is the same on every machine.
     signs = np.sign(V[[0, 1], np.abs(V[:2]).argmax(axis=1)])
     return U[:, :2] * S[:2] * signs, S[:2] ** 2 / (S**2).sum()
+
+
+def _far_apart(points: npt.NDArray[np.float64], n: int) -> npt.NDArray[np.intp]:
+    """Return n of the points, in order: the one furthest from the middle, then always the furthest from those."""
+    distances = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    chosen: list[int] = []
+    for _ in range(n):
+        chosen.append(int(distances.argmax()))
+        to_it = np.linalg.norm(points - points[chosen[-1]], axis=1)
+        distances = to_it if len(chosen) == 1 else np.minimum(distances, to_it)
+    return np.sort(chosen)
 
 
 def _number(figure: Figure, axes: Axes, points: npt.NDArray[np.float64], theme: Theme) -> None:
@@ -471,8 +492,3 @@ def _plain(text: str) -> str:
 
 def _shortened(text: str, width: int = 48) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def _some(tokens: list[str]) -> None:
-    if not tokens:
-        raise InputError("the sentence has no tokens; give at least one")

@@ -6,12 +6,15 @@ import argparse
 import math
 import re
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeAlias, get_args
 
+from numpy_elmo.analysis.words import without_unknown
 from numpy_elmo.corpus.inputs import BlankLines, CorpusInputs, Format, warn_if_untokenized
 from numpy_elmo.corpus.text import EncodingErrors
 from numpy_elmo.corpus.tokenize import looks_untokenized, tokenize
+from numpy_elmo.files.vocabulary import UNKNOWN
 from numpy_elmo.language_model import LanguageModel, WordScore
 
 SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -97,11 +100,17 @@ def add_word_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the commands that list words take."""
     parser.add_argument("-k", type=int, default=10, metavar="N", help="words to print (10)")
     parser.add_argument(
-        "--vocabulary",
+        "--among",
         metavar="WORDS",
         type=str.split,
         help="choose among these words only (separated by spaces); probabilities are normalised over them",
     )
+    parser.add_argument("--unknown", action="store_true", help=f"list {UNKNOWN} too, all words outside the vocabulary")
+
+
+def listed(predict: Callable[[int], list[WordScore]], arguments: argparse.Namespace) -> list[WordScore]:
+    """Return the words to print; `predict` takes their number."""
+    return without_unknown(predict, arguments.k, show=arguments.unknown or arguments.among is not None)
 
 
 def load_language_model(arguments: argparse.Namespace) -> LanguageModel:

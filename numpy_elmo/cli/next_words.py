@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from typing import TYPE_CHECKING
 
 from numpy_elmo.cli.common import (
+    SubParsers,
     add_language_model_arguments,
+    add_tokenize_argument,
     add_word_arguments,
+    listed,
     load_language_model,
     normalisation,
     table,
+    words_of,
 )
-
-if TYPE_CHECKING:
-    from numpy_elmo.cli.common import SubParsers
 
 
 def add_parser(commands: SubParsers) -> None:
@@ -30,6 +30,7 @@ def add_parser(commands: SubParsers) -> None:
     parser.add_argument(
         "--previous", action="store_true", help="the words before TEXT instead, which is the end of a sentence"
     )
+    add_tokenize_argument(parser)
     add_language_model_arguments(parser)
     add_word_arguments(parser)
     parser.set_defaults(run=run)
@@ -37,14 +38,14 @@ def add_parser(commands: SubParsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the words."""
-    model, tokens = load_language_model(arguments), arguments.text.split()
+    model, tokens = load_language_model(arguments), words_of(arguments.text, arguments)
     predict = model.previous_words if arguments.previous else model.next_words
-    words = predict(tokens, arguments.k, vocabulary=arguments.vocabulary)
+    words = listed(lambda k: predict(tokens, k, vocabulary=arguments.among), arguments)
     if arguments.json:
         answer = {
             "tokens": tokens,
             "direction": "backward" if arguments.previous else "forward",
-            **normalisation(model, arguments.vocabulary),
+            **normalisation(model, arguments.among),
             "words": [{"word": word, "log_prob": value, "probability": math.exp(value)} for word, value in words],
         }
         print(json.dumps(answer, ensure_ascii=False, indent=2))

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING
 
-from numpy_elmo.cli.common import add_language_model_arguments, add_model_arguments, load_language_model
-from numpy_elmo.corpus import read_sentences
+from numpy_elmo.cli.common import (
+    SubParsers,
+    add_language_model_arguments,
+    add_model_arguments,
+    add_reading_arguments,
+    add_tokenize_argument,
+    load_language_model,
+    text_inputs,
+    words_of,
+)
 from numpy_elmo.elmo import Elmo, load
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from numpy_elmo.cli.common import SubParsers
 
 
 def add_parser(commands: SubParsers) -> None:
@@ -30,8 +37,9 @@ def add_parser(commands: SubParsers) -> None:
         description="Draw the vectors of one word in many sentences, by their first two principal components.",
     )
     senses.add_argument("word", metavar="WORD", help="the token, spelled as in the text, case included")
-    senses.add_argument("file", metavar="FILE", help="one tokenised sentence a line (UTF-8), or - for standard input")
+    senses.add_argument("file", metavar="FILE", help="tokenised sentences, or - for standard input")
     senses.add_argument("--layer", type=int, default=-1, metavar="N", help="layer to take the vectors from (the last)")
+    add_reading_arguments(senses)
     senses.set_defaults(draw=_senses)
 
     similarity = kinds.add_parser(
@@ -40,6 +48,7 @@ def add_parser(commands: SubParsers) -> None:
         description="Draw the cosine of every two tokens of a sentence, for every layer.",
     )
     similarity.add_argument("text", metavar="TEXT", help="tokens separated by spaces")
+    add_tokenize_argument(similarity)
     similarity.set_defaults(draw=_similarity)
 
     gates = kinds.add_parser(
@@ -48,9 +57,10 @@ def add_parser(commands: SubParsers) -> None:
         description="Draw the gates and the cell of one LSTM layer, token by token.",
     )
     gates.add_argument("text", metavar="TEXT", help="tokens separated by spaces")
-    gates.add_argument("--layer", type=int, default=0, metavar="N", help="LSTM layer, from 0 (0)")
+    gates.add_argument("--layer", type=int, default=1, metavar="N", help="layer; 1 is the first LSTM layer (1)")
     gates.add_argument("--direction", choices=("forward", "backward"), default="forward", help="stack (forward)")
     gates.add_argument("--units", type=int, default=24, metavar="N", help="units to show, the liveliest (24)")
+    add_tokenize_argument(gates)
     gates.set_defaults(draw=_gates)
 
     next_words = kinds.add_parser(
@@ -60,41 +70,45 @@ def add_parser(commands: SubParsers) -> None:
     )
     next_words.add_argument("text", metavar="TEXT", help='tokens separated by spaces; "" for the first word')
     next_words.add_argument("-k", type=int, default=10, metavar="N", help="words to show (10)")
+    next_words.add_argument("--unknown", action="store_true", help="show <UNK> too, all words outside the vocabulary")
+    add_tokenize_argument(next_words)
     next_words.set_defaults(draw=_next_words)
 
-    for kind, add_arguments in (
-        (senses, add_model_arguments),
-        (similarity, add_model_arguments),
-        (gates, add_model_arguments),
-        (next_words, add_language_model_arguments),
+    for name, kind, add_arguments in (
+        ("WORD", senses, add_model_arguments),
+        ("similarity", similarity, add_model_arguments),
+        ("gates", gates, add_model_arguments),
+        ("next", next_words, add_language_model_arguments),
     ):
         add_arguments(kind)
-        kind.add_argument("--output", default="plot.png", metavar="FILE", help="picture, .png or .svg (plot.png)")
+        kind.add_argument("--output", metavar="FILE", help=f"picture, .png or .svg ({name}.png)")
         kind.add_argument("--overwrite", action="store_true", help="replace the picture if it is there")
         kind.add_argument("--theme", choices=("light", "dark"), default="light", help="background (light)")
-        kind.set_defaults(run=run)
+        kind.set_defaults(run=run, name=name)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the picture."""
     from numpy_elmo.analysis.plots import save  # noqa: PLC0415  # the other commands do without matplotlib
 
-    save(arguments.draw(arguments), arguments.output, overwrite=arguments.overwrite)
-    print(arguments.output)
+    name = re.sub(r"[^\w.-]", "_", arguments.word) if arguments.name == "WORD" else arguments.name
+    output = arguments.output or f"{name}.png"
+    save(arguments.draw(arguments), output, overwrite=arguments.overwrite)
+    print(output)
     return 0
 
 
 def _senses(arguments: argparse.Namespace) -> Figure:
     from numpy_elmo.analysis.plots import senses  # noqa: PLC0415
 
-    sentences = read_sentences(arguments.file)
+    sentences = (sentence.tokens for sentence in text_inputs(arguments, [arguments.file]))
     return senses(_elmo(arguments), arguments.word, sentences, layer=arguments.layer, theme=arguments.theme)
 
 
 def _similarity(arguments: argparse.Namespace) -> Figure:
     from numpy_elmo.analysis.plots import similarity  # noqa: PLC0415
 
-    return similarity(_elmo(arguments), arguments.text.split(), theme=arguments.theme)
+    return similarity(_elmo(arguments), words_of(arguments.text, arguments), theme=arguments.theme)
 
 
 def _gates(arguments: argparse.Namespace) -> Figure:
@@ -102,7 +116,7 @@ def _gates(arguments: argparse.Namespace) -> Figure:
 
     return gates(
         _elmo(arguments),
-        arguments.text.split(),
+        words_of(arguments.text, arguments),
         direction=arguments.direction,
         layer=arguments.layer,
         n_units=arguments.units,
@@ -113,7 +127,8 @@ def _gates(arguments: argparse.Namespace) -> Figure:
 def _next_words(arguments: argparse.Namespace) -> Figure:
     from numpy_elmo.analysis.plots import next_words  # noqa: PLC0415
 
-    return next_words(load_language_model(arguments), arguments.text.split(), arguments.k, theme=arguments.theme)
+    model, tokens = load_language_model(arguments), words_of(arguments.text, arguments)
+    return next_words(model, tokens, arguments.k, unknown=arguments.unknown, theme=arguments.theme)
 
 
 def _elmo(arguments: argparse.Namespace) -> Elmo:

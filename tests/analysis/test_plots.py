@@ -87,12 +87,21 @@ def test_the_numbers_of_near_points_do_not_cover_each_other(elmo: Elmo, theme: T
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
 
 
-def test_many_occurrences_are_points_without_numbers(elmo: Elmo) -> None:
-    figure = plots.senses(elmo, "bank", [[str(n), "bank", "."] for n in range(41)])
-    [found] = points(figure)
-    assert found.shape == (41, 2)
-    assert len(figure.axes) == 1
-    assert not numbers(figure)
+def test_of_many_occurrences_some_have_numbers_and_the_others_are_faint(elmo: Elmo) -> None:
+    sentences = [[str(n), "bank", "."] for n in range(100)]
+    figure = plots.senses(elmo, "bank", sentences)
+    faint, strong = points(figure)
+    assert (len(faint), len(strong)) == (76, 24)
+    assert figure.axes[0].collections[0].get_alpha() == 0.3
+    np.testing.assert_array_equal([text.xy for text in numbers(figure)], strong)
+    shown = [text.get_text() for text in figure.axes[1].texts][1::2]
+    assert len(shown) == 24
+    # Each shown sentence belongs to its point, and those furthest to the left and right are among them.
+    vectors = np.stack([vectors[1] for vectors in elmo.embed(sentences, layers="top")])
+    expected = PCA(2).fit_transform(vectors)
+    rows = [int(text.split()[0]) for text in shown]
+    np.testing.assert_allclose(np.abs(strong), np.abs(expected[rows]), rtol=1e-3, atol=1e-4)
+    assert {int(expected[:, 0].argmin()), int(expected[:, 0].argmax())} <= set(rows)
 
 
 def test_long_sentences_are_cut_around_the_word(elmo: Elmo) -> None:
@@ -117,21 +126,22 @@ def test_similarity_shows_the_cosines_of_every_layer(elmo: Elmo) -> None:
     assert [axes.get_title() for axes in figure.axes[:3]] == ["layer 0 (tokens)", "layer 1", "layer 2"]
 
 
-@pytest.mark.parametrize(("direction", "layer"), [("forward", 0), ("backward", 1)])
+@pytest.mark.parametrize(("direction", "layer"), [("forward", 1), ("backward", 2), ("forward", -1)])
 def test_gates_are_those_of_the_trace(elmo: Elmo, direction: str, layer: int) -> None:
     figure = plots.gates(elmo, TOKENS, direction=cast("Any", direction), layer=layer, n_units=5)
     trace = elmo.trace(TOKENS)
-    cell = trace[f"{direction}.{layer}.cell"]
+    lstm = (layer - 1) % elmo.n_layers if layer > 0 else elmo.n_layers - 1
+    cell = trace[f"{direction}.{lstm}.cell"]
     units = [int(label.get_text()) for label in figure.axes[0].get_yticklabels()]
     assert set(units) == set(np.argsort(cell.var(axis=0))[-5:])
     for axes, name in zip(figure.axes[:4], ["input_gate", "forget_gate", "output_gate", "cell"], strict=True):
         assert axes.get_title() == name.replace("_", " ")
-        np.testing.assert_array_equal(axes.images[0].get_array(), trace[f"{direction}.{layer}.{name}"][:, units].T)
+        np.testing.assert_array_equal(axes.images[0].get_array(), trace[f"{direction}.{lstm}.{name}"][:, units].T)
 
 
 def test_bars_are_the_probabilities_of_the_next_words(model: LanguageModel) -> None:
     figure = plots.next_words(model, ["They", "like", "to", "hang"], 4)
-    expected = model.next_words(["They", "like", "to", "hang"], 4)
+    expected = [pair for pair in model.next_words(["They", "like", "to", "hang"], 5) if pair[0] != "<UNK>"][:4]
     assert [bar.get_width() for bar in figure.axes[0].patches] == pytest.approx([np.exp(p) for _, p in expected])  # type: ignore[attr-defined]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [word for word, _ in expected]
     assert figure.axes[0].yaxis_inverted()
@@ -197,9 +207,10 @@ def test_saved_pictures_are_the_same_every_time(tmp_path: Path, model: LanguageM
         (lambda elmo: plots.senses(elmo, "bank", SENTENCES, groups=["a"]), "5 sentences and 1 groups"),
         (lambda elmo: plots.senses(elmo, "bank", SENTENCES, theme=cast("Any", "grey")), "theme must be"),
         (lambda elmo: plots.similarity(elmo, []), "no tokens"),
-        (lambda elmo: plots.gates(elmo, TOKENS, layer=2), "no layer 2"),
+        (lambda elmo: plots.gates(elmo, TOKENS, layer=0), "not in layer 0"),
+        (lambda elmo: plots.gates(elmo, TOKENS, layer=3), "not in layer 3"),
         (lambda elmo: plots.gates(elmo, TOKENS, direction=cast("Any", "up")), "direction must be"),
-        (lambda elmo: plots.gates(elmo, TOKENS, n_units=0), "n_units must be positive"),
+        (lambda elmo: plots.gates(elmo, TOKENS, n_units=0), "n_units must be a positive"),
         (lambda elmo: plots.trace_array(elmo.trace(TOKENS), TOKENS, "tokens"), "no array 'tokens'"),
         (lambda elmo: plots.trace_array(elmo.trace(TOKENS), TOKENS, "layers"), "shape"),
         (lambda elmo: plots.trace_array(elmo.trace(TOKENS), ["a"], "token_vectors"), "shape"),
@@ -238,6 +249,25 @@ def test_commands_write_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert output.stat().st_size > 5000
         assert main(["plot", *arguments, "--output", str(output)]) == 2
         assert "exists already" in capsys.readouterr().err
+
+
+def test_pictures_are_named_after_what_they_show(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("a and/or b\nc and/or d\ne f and/or\n")
+    for arguments, name in (
+        (["senses", "and/or", "text.txt"], "and_or.png"),
+        (["similarity", "the bank"], "similarity.png"),
+        (["gates", "the bank"], "gates.png"),
+        (["next", "the bank"], "next.png"),
+    ):
+        assert main(["plot", *arguments]) == 0
+        assert capsys.readouterr().out == f"{name}\n"
+        assert main(["plot", *arguments]) == 2
+        assert "--overwrite" in capsys.readouterr().err
+        assert main(["plot", *arguments, "--overwrite"]) == 0
+        capsys.readouterr()
 
 
 def test_without_matplotlib_the_remedy_is_named() -> None:

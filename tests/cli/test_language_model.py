@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from numpy_elmo.cli import main
-from numpy_elmo.language_model import LanguageModel
+from numpy_elmo.language_model import LanguageModel, WordScore
 from tests.agreement.tensorflow_outputs import FIXTURES
 
 MADE = str(FIXTURES / "language_model")
@@ -39,8 +39,13 @@ def made() -> LanguageModel:
     return LanguageModel.load(MADE)
 
 
+def known(words: list[WordScore], k: int) -> list[WordScore]:
+    """Return the first words that are not ``<UNK>``."""
+    return [pair for pair in words if pair[0] != "<UNK>"][:k]
+
+
 def test_next(run: Run, made: LanguageModel) -> None:
-    expected = made.next_words(["let", "'s", "stick", "to"], 3)
+    expected = known(made.next_words(["let", "'s", "stick", "to"], 4), 3)
     lines = run("next", "let 's stick to", "-k", "3", "--model", MADE).splitlines()
     assert lines[0].split() == ["word", "log", "p", "probability"]
     assert [line.split() for line in lines[1:]] == [[w, f"{v:.4f}", f"{math.exp(v):.6f}"] for w, v in expected]
@@ -51,32 +56,58 @@ def test_next_as_json(run: Run, made: LanguageModel) -> None:
     assert found["tokens"] == ["in", "東京"]
     assert (found["direction"], found["restricted"]) == ("forward", False)
     assert found["normalised_over"] == len(made.vocabulary)
-    assert [(row["word"], row["log_prob"]) for row in found["words"]] == made.next_words(["in", "東京"])
+    assert [(row["word"], row["log_prob"]) for row in found["words"]] == known(made.next_words(["in", "東京"], 11), 10)
     assert all(row["probability"] == pytest.approx(math.exp(row["log_prob"])) for row in found["words"])
 
 
 def test_previous_restricted_and_on_disk(run: Run, made: LanguageModel) -> None:
     words = ["the", "bank", "river"]
     found = json.loads(
-        run("next", "", "--previous", "--vocabulary", " ".join(words), "--on-disk", "--model", MADE, "--json")
+        run("next", "", "--previous", "--among", " ".join(words), "--on-disk", "--model", MADE, "--json")
     )
     assert (found["direction"], found["restricted"], found["normalised_over"]) == ("backward", True, 3)
     assert [row["word"] for row in found["words"]] == [w for w, _ in made.previous_words([], vocabulary=words)]
     assert sum(row["probability"] for row in found["words"]) == pytest.approx(1)
 
 
-def test_substitutes(run: Run, made: LanguageModel) -> None:
-    text = "She said it was in the bank ."
-    expected = made.substitutes(text.split(), 6, 4)
-    lines = run("substitutes", text, "--position", "6", "-k", "4", "--model", MADE).splitlines()
+def test_unknown_words_are_listed_when_asked_for(run: Run, made: LanguageModel) -> None:
+    text, n_words = ["the"], len(made.vocabulary)
+    for flags, has_unknown in ((), False), (("--unknown",), True), (("--among", "the <UNK>"), True):
+        found = json.loads(run("next", "the", "-k", str(n_words), "--model", MADE, "--json", *flags))
+        words = [row["word"] for row in found["words"]]
+        assert ("<UNK>" in words) == has_unknown
+        if not flags:
+            assert words == [word for word, _ in known(made.next_words(text, n_words), n_words)]
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("She said it was in the bank .", ["--position", "6"]),
+        ("She said it was in the bank .", ["--position", "-2"]),
+        ("She said it was in the bank .", ["--word", "bank"]),
+        ("She said it was in the [bank] .", []),
+        ("She said it was in the [bank].", ["--tokenize"]),
+        ("She said it was in the bank.", ["--tokenize", "--word", "bank"]),
+    ],
+)
+def test_substitutes(run: Run, made: LanguageModel, text: str, flags: list[str]) -> None:
+    tokens = ["She", "said", "it", "was", "in", "the", "bank", "."]
+    expected = known(made.substitutes(tokens, 6, 5), 4)
+    lines = run("substitutes", text, *flags, "-k", "4", "--model", MADE).splitlines()
     assert lines[0].split() == ["word", "score"]
     assert [line.split() for line in lines[1:]] == [[w, f"{v:.4f}"] for w, v in expected]
+    found = json.loads(run("substitutes", text, *flags, "--model", MADE, "--json"))
+    assert (found["tokens"], found["position"]) == (tokens, 6)
+
+
+def test_substitutes_by_their_product(run: Run, made: LanguageModel) -> None:
+    text = "She said it was in the bank ."
     options = ("--combine", "product", "--temperature", "2", "--json")
     found = json.loads(run("substitutes", text, "--position", "0", "--model", MADE, *options))
     assert (found["position"], found["combine"], found["temperature"]) == (0, "product", 2.0)
-    assert [(row["word"], row["score"]) for row in found["words"]] == made.substitutes(
-        text.split(), 0, combine="product", temperature=2.0
-    )
+    expected = made.substitutes(text.split(), 0, 11, combine="product", temperature=2.0)
+    assert [(row["word"], row["score"]) for row in found["words"]] == known(expected, 10)
 
 
 def test_perplexity(run: Run, made: LanguageModel, tmp_path: Path) -> None:
@@ -101,8 +132,14 @@ def test_perplexity_of_standard_input(run: Run, made: LanguageModel, monkeypatch
     ("arguments", "message"),
     [
         (("next", "a", "-k", "0"), "k must be a positive integer"),
-        (("next", "a", "--vocabulary", "zebra"), "'zebra'"),
+        (("next", "a", "--among", "zebra"), "'zebra'"),
         (("substitutes", "a b", "--position", "2"), "no token 2"),
+        (("substitutes", "a b", "--position", "-3"), "no token -3"),
+        (("substitutes", "a b"), "0 tokens are marked; mark one"),
+        (("substitutes", "[a] [b]"), "2 tokens are marked"),
+        (("substitutes", "a b", "--word", "c"), "'c' does not occur"),
+        (("substitutes", "a b a", "--word", "a"), "'a' occurs at the positions 0, 2 in the text; mark the token"),
+        (("substitutes", "[do n't] go", "--tokenize"), "holds 2 tokens; mark one"),
         (("substitutes", "a b", "--position", "0", "--temperature", "0"), "temperature"),
         (("perplexity", "absent.txt"), "absent.txt cannot be read"),
     ],
@@ -126,7 +163,7 @@ def test_the_commands_work_on_tiny(run: Run, tmp_path: Path) -> None:
         found: dict[str, Any] = json.loads(run(*arguments, "--json"))
         return [row["word"] for row in found["words"]]
 
-    assert words("next", "On Saturdays the older boys like to hang", "--vocabulary", "camera out") == ["out", "camera"]
+    assert words("next", "On Saturdays the older boys like to hang", "--among", "camera out") == ["out", "camera"]
     assert len(words("next", "let 's stick to")) == 10
     assert len(words("substitutes", "He took the money to the bank .", "--position", "6")) == 10
     (tmp_path / "text.txt").write_text("He took the money to the bank .\n", encoding="utf-8")
