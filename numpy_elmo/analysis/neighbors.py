@@ -15,6 +15,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
@@ -23,7 +24,7 @@ import numpy as np
 from numpy_elmo.corpus.resume import TextDigest, differences
 from numpy_elmo.elmo import CorpusReport, Elmo
 from numpy_elmo.errors import InputError
-from numpy_elmo.files.hdf5 import dataset_problem
+from numpy_elmo.files.hdf5 import dataset_problem, open_checked
 from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import new_hdf5
 from numpy_elmo.layers.arrays import Array, check_vectors
@@ -143,7 +144,7 @@ class NeighborIndex:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._name = str(to_path(path, "an index must be given by its path"))
         try:
-            self._file = h5py.File(self._name, "r")
+            self._file = open_checked(Path(self._name))
         except OSError as error:
             raise InputError(f"{self._name} cannot be read as an index: {error}; build it again") from error
         try:

@@ -154,7 +154,8 @@ class ForwardPass:
         h, c = start.h.copy(), start.c.copy()
         P = h.shape[3]
         kept = choose(np.empty((len(self._bilm.forward.layers) + 1, 0, 2 * P), h.dtype)).shape[:-2]
-        out = np.empty((*kept, len(tokens), 2 * P), h.dtype)
+        first, n = (0, len(tokens)) if boundaries else (1, len(sentence))  # of the tokens that are wanted
+        out = np.empty((*kept, n, 2 * P), h.dtype)
         chunks = [slice(k, min(k + CHUNK_TOKENS, len(tokens))) for k in range(0, len(tokens), CHUNK_TOKENS)]
 
         def read(direction: int) -> None:
@@ -163,12 +164,14 @@ class ForwardPass:
             for chunk in chunks[::way]:
                 x = self._encode(tokens[chunk])[::way]  # [n, P], in reading order
                 layers = np.concatenate([x[np.newaxis], stack(x, np.ones(len(x), np.intp), h[direction], c[direction])])
-                out[..., chunk, features] = choose(layers)[..., ::way, :]
+                wanted = slice(max(chunk.start, first), min(chunk.stop, first + n))
+                here = slice(wanted.start - chunk.start, wanted.stop - chunk.start)
+                found = choose(layers)[..., ::way, :]
+                out[..., wanted.start - first : wanted.stop - first, features] = found[..., here, :]
 
         with self._bilm.workers.sharing_the_blas():
             self._bilm.workers.map(read, (0, 1))
-        vectors = out if boundaries else out[..., 1:-1, :]
-        return vectors if select.per_feature else np.array(select(vectors)), BilmState(h, c)
+        return out if select.per_feature else np.array(select(out)), BilmState(h, c)
 
     def _run(self, tokens: list[str], lengths: list[int], start: BilmState) -> tuple[Array, BilmState]:
         """Return the layers, (L + 1, N, 2 P), of texts that lie one after the other, and the state after each."""

@@ -171,7 +171,7 @@ def test_blank_lines(command: Command, base: Elmo) -> None:
     status, error = command.tried(text=text)
     assert status == 2
     assert "in.txt has 2 blank line(s): 2, 3; remove them" in error
-    assert "give --blank-lines empty or 'skip'; nothing was written" in error
+    assert "give --blank-lines empty or skip; nothing was written" in error
 
 
 def test_a_blank_line_of_a_pipe_is_found_before_the_work(

@@ -356,7 +356,7 @@ def test_an_unfinished_run_is_neither_lost_nor_mixed_up(
     for more, message in (
         ([], "out.hdf5.part is an unfinished run; continue it with --resume, or begin anew with --overwrite"),
         (["--resume", "--model", smallest], "out.hdf5.part was made with another model; give the same"),
-        (["--resume", "--top"], "was made with layers='all'"),
+        (["--resume", "--top"], "was made with --layers all"),
         (["--resume", "--state", "carry", "--batch-size", "8"], "was made with state='reset', batch_size=64"),
         (["--resume", "--dtype", "float16"], "--dtype float32"),
         (["--resume", "--pool", "max"], "pool='none'"),
@@ -405,7 +405,7 @@ def test_a_finished_run_is_not_repeated_and_not_taken_for_another(
     assert capsys.readouterr().out == printed
     for more, message in (
         ([], "exists already; remove it, or give --overwrite"),
-        (["--resume", "--top"], "was made with layers='all'"),
+        (["--resume", "--top"], "was made with --layers all"),
         (["--resume", "--model", smallest], "was made with another model"),
     ):
         assert main([*words, *more]) == 2
