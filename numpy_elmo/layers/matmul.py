@@ -95,7 +95,9 @@ class Matrix:
         return self._stored.swapaxes(1, 2).reshape(self.shape) if self.is_cut else self._stored
 
     def __rmatmul__(self, x: Array) -> Array:
-        """Return ``x @ W``, shape (n, N), for x of shape (n, K)."""
+        """Return ``x @ W``, shape (n, N) or (N,), for x of shape (n, K) or (K,)."""
+        if x.ndim == 1:
+            return self.__rmatmul__(x[np.newaxis])[0]
         product: Array = self.multiply(x).reshape(len(x), self.shape[1])
         return product
 
