@@ -303,3 +303,22 @@ def test_memory_does_not_grow_with_the_number_of_sentences(base: Elmo) -> None:
     peak(200)
     # Ten times the sentences; the two directions' arrays may or may not be there at the same time.
     assert peak(5000) < 2 * peak(500)
+
+
+@pytest.mark.parametrize("boundaries", [False, True])
+def test_a_mix_with_layer_norm_sees_the_tokens_that_are_returned_on_every_path(
+    base: Elmo, monkeypatch: pytest.MonkeyPatch, boundaries: bool
+) -> None:
+    mix = ScalarMix([0.3, -1.2, 2.0], 1.5, layer_norm=True)
+    sentences = [["a", "river", "bank"], [], ["of", "the", "bank", "of"] * 20]
+    expected = [mix(layers) for layers in base.embed(sentences, boundaries=boundaries)]
+    monkeypatch.setattr(numpy_elmo.network.forward, "CHUNK_TOKENS", 7)
+    for batch_tokens in (1 << 14, 30):  # in batches, and the long one as a document
+        monkeypatch.setattr(numpy_elmo.network.forward, "BATCH_TOKENS", batch_tokens)
+        for found in (
+            base.embed(sentences, layers=mix, boundaries=boundaries),
+            base.embed(sentences, layers=mix, boundaries=boundaries, state=CarriedState(), batch_size=3),
+            list(base.embed_corpus(sentences, layers=mix, boundaries=boundaries)),
+        ):
+            for array, wanted in zip(found, expected, strict=True):
+                np.testing.assert_allclose(array, wanted, rtol=0, atol=2e-5)

@@ -97,7 +97,8 @@ class Matrix:
     def __rmatmul__(self, x: Array) -> Array:
         """Return ``x @ W``, shape (n, N) or (N,), for x of shape (n, K) or (K,)."""
         if x.ndim == 1:
-            return self.__rmatmul__(x[np.newaxis])[0]
+            row: Array = self.__rmatmul__(x[np.newaxis])[0]
+            return row
         product: Array = self.multiply(x).reshape(len(x), self.shape[1])
         return product
 
