@@ -27,7 +27,7 @@ import h5py
 import numpy as np
 
 from numpy_elmo.files.hdf5 import open_arrays
-from numpy_elmo.language_model.softmax import InMemory, OnDisk, Softmax
+from numpy_elmo.language_model.softmax import Softmax, in_memory, on_disk
 from numpy_elmo.layers.arrays import Array
 
 WORDS, WIDTH, TOKENS, TOP = 793_471, 512, 20, 10
@@ -70,13 +70,13 @@ def measure(n_words: int, width: int, repeats: int) -> dict[str, Any]:
         with h5py.File(path) as file:
             W: Array = file["softmax/W"][()]
             b: Array = file["softmax/b"][()]
-        softmax = Softmax(InMemory(W), b)
-        on_disk = Softmax(OnDisk(lambda: open_arrays(path, str(path)), W.shape, W.dtype), b)
+        softmax = Softmax(in_memory(W), b)
+        from_disk = Softmax(on_disk(lambda: open_arrays(path, str(path)), W.shape[1], W.dtype), b)
         cases: list[tuple[str, int, Callable[[Array], object]]] = [
             ("top 10 after the last token", 1, lambda h: softmax.top(h, TOP)),
             ("top 10 at every position, forward", TOKENS + 1, lambda h: softmax.top(h, TOP)),
             ("log-probabilities, both directions", len(positions), lambda h: softmax.target_log_probs(h, targets)),
-            ("top 10 at every position, W on disk", TOKENS + 1, lambda h: on_disk.top(h, TOP)),
+            ("top 10 at every position, W on disk", TOKENS + 1, lambda h: from_disk.top(h, TOP)),
         ]
         for name, n, work in cases:
             h = positions[:n]

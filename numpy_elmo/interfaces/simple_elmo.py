@@ -39,7 +39,7 @@ from numpy_elmo.errors import InputError
 from numpy_elmo.interfaces.id_batches import pad_vectors
 from numpy_elmo.interfaces.texts import check_texts
 from numpy_elmo.language_model import LanguageModel
-from numpy_elmo.language_model.results import Candidates
+from numpy_elmo.language_model.softmax import Float64s, Rows
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import pool
 from numpy_elmo.network.checks import check_count, check_sentences
@@ -250,18 +250,21 @@ class ElmoModel:
         if self._language_model is None:
             raise InputError("substitutes need the softmax; load the model with full=True")
         sentences = check_texts(raw_sentences, "raw_sentences", "give ' '.join(tokens) for lists of tokens")
+        texts = [sentence.split() for sentence in sentences]
         found = self._language_model.candidates(
-            [sentence.split() for sentence in sentences],
-            topn,
-            boundaries=not nodelimiters,
-            batch_size=self.batch_size or len(sentences),
+            texts, topn, boundaries=not nodelimiters, batch_size=self.batch_size or len(sentences)
         )
+        words = self._language_model.vocabulary
         return [
             [
-                {"word": token.word, "forward": _as_dict(token.forward), "backward": _as_dict(token.backward)}
-                for token in sentence
+                {
+                    "word": word,
+                    "forward": _as_dict(rows[0, t], log_probs[0, t], words),
+                    "backward": _as_dict(rows[1, t], log_probs[1, t], words),
+                }
+                for t, word in enumerate(tokens)
             ]
-            for sentence in found
+            for tokens, (rows, log_probs) in zip(texts, found, strict=True)
         ]
 
     def warmup(self, sess: object, texts: Iterable[Sequence[str]]) -> None:
@@ -308,9 +311,9 @@ class ElmoModel:
         return (*all_layers, *n_tokens, elmo.vector_size)
 
 
-def _as_dict(found: Candidates) -> DirectionSubstitutes:
+def _as_dict(rows: Rows, log_probs: Float64s, words: Sequence[str]) -> DirectionSubstitutes:
     return {
-        "candidates": list(found.candidates),
-        "candidate_words": list(found.candidate_words),
-        "logp": list(found.logp),
+        "candidates": rows.tolist(),
+        "candidate_words": [words[row] for row in rows],
+        "logp": log_probs.tolist(),
     }

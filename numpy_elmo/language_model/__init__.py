@@ -1,6 +1,6 @@
 """ELMo as what it was trained to be: a language model in both directions, with the softmax that is published apart."""
 
 from numpy_elmo.language_model.model import LanguageModel
-from numpy_elmo.language_model.results import Candidates, Perplexity, SentenceLogProbs, WordCandidates, WordScore
+from numpy_elmo.language_model.results import Perplexity, SentenceLogProbs, WordScore
 
-__all__ = ["Candidates", "LanguageModel", "Perplexity", "SentenceLogProbs", "WordCandidates", "WordScore"]
+__all__ = ["LanguageModel", "Perplexity", "SentenceLogProbs", "WordScore"]

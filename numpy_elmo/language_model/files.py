@@ -17,7 +17,7 @@ from numpy_elmo.files.find import ModelFiles
 from numpy_elmo.files.hdf5 import open_arrays
 from numpy_elmo.files.places import VOCABULARY, Folder, Place, exists, pick, to_path
 from numpy_elmo.files.vocabulary import Vocabulary, decode_vocabulary, read_vocabulary
-from numpy_elmo.language_model.softmax import InMemory, Matrix, OnDisk, Softmax
+from numpy_elmo.language_model.softmax import Blocks, Softmax, in_memory, on_disk
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
@@ -76,7 +76,7 @@ def read_softmax(
     vocabulary: Vocabulary,
     vocabulary_name: str,
     dtype: npt.DTypeLike,
-    in_memory: bool,
+    keep: bool,
 ) -> Softmax:
     """Read a softmax, or prepare to read it block by block.
 
@@ -112,7 +112,5 @@ def read_softmax(
         if problem := opened.size_problem([(n_words, width), biases]):
             raise WeightsError(f"{file.name}: {problem}; fetch the file again")
         b = opened.read(B, dtype)
-        weights: Matrix = (
-            InMemory(opened.read(W, dtype)) if in_memory else OnDisk(file.open_file, (n_words, width), b.dtype)
-        )
+        weights: Blocks = in_memory(opened.read(W, dtype)) if keep else on_disk(file.open_file, width, b.dtype)
     return Softmax(weights, b)

@@ -13,12 +13,12 @@ from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.files.find import find_model
 from numpy_elmo.files.vocabulary import UNKNOWN, Vocabulary
 from numpy_elmo.language_model.files import PathLike, find_softmax, find_vocabulary, read_softmax
-from numpy_elmo.language_model.results import Candidates, Perplexity, SentenceLogProbs, WordCandidates, WordScore
+from numpy_elmo.language_model.results import Perplexity, SentenceLogProbs, WordScore
 from numpy_elmo.language_model.softmax import Float64s, Rows, Softmax
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
-from numpy_elmo.network.checks import check_sentences
+from numpy_elmo.network.checks import check_count, check_sentences, check_tokens
 from numpy_elmo.network.state import BilmState
 
 Combine: TypeAlias = Literal["average", "product", "forward", "backward"]
@@ -73,11 +73,11 @@ class LanguageModel:
     'to'
     """
 
-    def __init__(self, elmo: Elmo, softmax: Softmax, vocabulary: Vocabulary, *, lines: Rows | None = None) -> None:
+    def __init__(self, elmo: Elmo, softmax: Softmax, vocabulary: Vocabulary, *, restricted: bool = False) -> None:
         self.elmo = elmo
         self._softmax = softmax
         self._words = vocabulary
-        self._lines = lines
+        self.restricted = restricted
 
     def __repr__(self) -> str:
         part = "a part of the vocabulary, " if self.restricted else ""
@@ -87,11 +87,6 @@ class LanguageModel:
     def vocabulary(self) -> tuple[str, ...]:
         """The words that probabilities are normalised over."""
         return self._words.words
-
-    @property
-    def restricted(self) -> bool:
-        """Whether these are a part of the softmax's words only."""
-        return self._lines is not None
 
     @classmethod
     def load(
@@ -150,7 +145,7 @@ class LanguageModel:
             vocabulary=words,
             vocabulary_name=words_name,
             dtype=dtype,
-            in_memory=in_memory,
+            keep=in_memory,
         )
         return cls(elmo, weights, words)
 
@@ -178,12 +173,11 @@ class LanguageModel:
         InputError
             If words are not in the vocabulary, or there is none.
         """
-        if isinstance(vocabulary, (str, bytes)) or not isinstance(vocabulary, (Iterable, int)):
-            raise InputTypeError(f"vocabulary must be a list of words or a number, not {type(vocabulary).__name__}")
-        if isinstance(vocabulary, int):
-            wanted = list(self.vocabulary[: _at_least_one("vocabulary", vocabulary)])
-        else:
-            wanted = list(vocabulary)
+        if isinstance(vocabulary, (int, np.integer)):
+            wanted = list(self.vocabulary[: check_count("vocabulary", vocabulary)])
+        else:  # of the words to keep, unlike those of a sentence, the order does not matter
+            words = list(vocabulary) if isinstance(vocabulary, (set, frozenset)) else vocabulary
+            wanted = check_tokens(words, "vocabulary")
         found = {word: self._words.row(word) for word in wanted}
         missing = [word for word, row in found.items() if row is None]
         if missing:
@@ -192,9 +186,8 @@ class LanguageModel:
         if not wanted:
             raise InputError("the vocabulary to restrict to is empty; give at least one word")
         rows = np.array(sorted(row for row in found.values() if row is not None), dtype=np.intp)
-        lines = rows if self._lines is None else self._lines[rows]
-        words = Vocabulary(self.vocabulary[row] for row in rows)
-        return LanguageModel(self.elmo, self._softmax.take(rows), words, lines=lines)
+        kept = Vocabulary(self.vocabulary[row] for row in rows)
+        return LanguageModel(self.elmo, self._softmax.take(rows), kept, restricted=True)
 
     def next_words(
         self, tokens: Iterable[str], k: int = 10, *, vocabulary: SubVocabulary | None = None
@@ -223,7 +216,7 @@ class LanguageModel:
         InputError
             If k is not positive, or words of `vocabulary` are unknown.
         """
-        return self._following("forward", _check_tokens(tokens), k, vocabulary)
+        return self._following("forward", check_tokens(tokens), k, vocabulary)
 
     def previous_words(
         self, tokens: Iterable[str], k: int = 10, *, vocabulary: SubVocabulary | None = None
@@ -247,12 +240,12 @@ class LanguageModel:
         InputTypeError, InputError
             As for `next_words`.
         """
-        return self._following("backward", _check_tokens(tokens)[::-1], k, vocabulary)
+        return self._following("backward", check_tokens(tokens)[::-1], k, vocabulary)
 
     def _following(
         self, direction: Literal["forward", "backward"], tokens: list[str], k: int, vocabulary: SubVocabulary | None
     ) -> list[WordScore]:
-        _at_least_one("k", k)
+        check_count("k", k)
         model = self if vocabulary is None else self.restrict(vocabulary)
         mark = SENTENCE_START if direction == "forward" else SENTENCE_END
         h, _ = model._read(direction, [mark, *tokens], None)
@@ -345,12 +338,14 @@ class LanguageModel:
         model = self if vocabulary is None else self.restrict(vocabulary)
         totals = np.zeros(2)  # forward, backward
         n_sentences = n_tokens = n_unknown = 0
-        for window in batches(sentences, BATCHES_OF_WINDOW * _at_least_one("batch_size", batch_size)):
-            for scores in model._score(check_sentences(window), state, batch_size):
-                totals += scores.forward.sum() + scores.end, scores.backward.sum() + scores.start
-                n_sentences += 1
-                n_tokens += len(scores.tokens)
-                n_unknown += len(scores.unknown)
+        for window in batches(sentences, BATCHES_OF_WINDOW * check_count("batch_size", batch_size)):
+            scores = list(model._score(check_sentences(window), state, batch_size))
+            # Exact sums, in which the order of the sentences cannot show.
+            totals[0] += math.fsum(value for s in scores for value in (*s.forward, s.end))
+            totals[1] += math.fsum(value for s in scores for value in (*s.backward, s.start))
+            n_sentences += len(scores)
+            n_tokens += sum(len(s.tokens) for s in scores)
+            n_unknown += sum(len(s.unknown) for s in scores)
         if not n_sentences:
             raise InputError("there is no sentence, and so no perplexity; give at least one")
         n = n_tokens + n_sentences
@@ -359,33 +354,39 @@ class LanguageModel:
         return Perplexity(forward, backward, average, n_sentences, n_tokens, n, n_unknown, model.restricted)
 
     def _score(self, sentences: list[list[str]], state: StatePolicy, batch_size: int) -> Iterator[SentenceLogProbs]:
-        vectors = self.elmo.embed(sentences, layers="top", state=state, boundaries=True, batch_size=batch_size)
-        if not sentences:
-            return
-        P = self.elmo.vector_size // 2
-        # Positions of both directions, all sentences in one pass over the vocabulary: forward of every sentence
+        texts, places = _distinct(sentences) if state in ("reset", "frozen") else (sentences, range(len(sentences)))
+        # Positions of both directions, all sentences in one pass over the vocabulary: forward of each sentence
         # predicts w_1 .. w_n, </S>, backward <S>, w_1 .. w_n.
-        h = np.concatenate([half for v in vectors for half in (v[:-1, :P], v[1:, P:])])
-        targets, unknown = [], []
-        for tokens in sentences:
+        h, ends = self._positions(texts, slice(None, -1), slice(1, None), state, batch_size)
+        targets = []
+        for tokens in texts:
             rows = [self._target(token) for token in tokens]
-            unknown.append(tuple(t for t, token in enumerate(tokens) if token not in self._words))
             targets += [*rows, self._target(SENTENCE_END), self._target(SENTENCE_START), *rows]
-        scores = self._softmax.target_log_probs(h, np.array(targets, dtype=np.intp))
-        end = 0
-        for tokens, missing in zip(sentences, unknown, strict=True):
-            n = len(tokens)
-            start, end = end, end + 2 * (n + 1)
-            forward, backward = np.split(scores[start:end], 2)
+        scores = np.split(self._softmax.target_log_probs(h, np.array(targets, dtype=np.intp)), ends)
+        for tokens, place in zip(sentences, places, strict=True):
+            forward, backward = np.split(scores[place].copy(), 2)
             yield SentenceLogProbs(
                 tokens=tuple(tokens),
-                forward=forward[:n],
+                forward=forward[:-1],
                 backward=backward[1:],
-                end=float(forward[n]),
+                end=float(forward[-1]),
                 start=float(backward[0]),
-                unknown=missing,
+                unknown=tuple(t for t, token in enumerate(tokens) if token not in self._words),
                 restricted=self.restricted,
             )
+
+    def _positions(
+        self, texts: Sequence[Sequence[str]], forward: slice, backward: slice, state: StatePolicy, batch_size: int
+    ) -> tuple[Array, Rows]:
+        """Return top vectors of both directions (N, P), those of each text together, and where the next text begins.
+
+        The slices choose positions of a text with its boundaries.
+        """
+        vectors = self.elmo.embed(texts, layers="top", state=state, boundaries=True, batch_size=batch_size)
+        P = self.elmo.vector_size // 2
+        halves = [half for v in vectors for half in (v[forward, :P], v[backward, P:])]
+        lengths = [len(half) for half in halves]
+        return np.concatenate(halves or [np.empty((0, P))]), np.cumsum(lengths, dtype=np.intp)[1:-1:2]
 
     def _target(self, word: str) -> int:
         row = self._words.row(word)
@@ -431,7 +432,7 @@ class LanguageModel:
             ``"forward"``, ``"backward"``
                 f or b alone.
 
-            For both directions side by side, as simple_elmo gives them, see `candidates`.
+            For both directions side by side, see `candidates`.
         temperature : float
             What the logits of both directions are divided by first.  Above 1 the directions are flatter, below 1
             sharper, and each is normalised anew.
@@ -451,7 +452,7 @@ class LanguageModel:
         InputError
             If there is no such position, k or the temperature is not positive, or `combine` is something else.
         """
-        checked = _check_tokens(tokens)
+        checked = check_tokens(tokens)
         if isinstance(position, bool) or not isinstance(position, (int, np.integer)):
             raise InputTypeError(f"position must be an int, not {type(position).__name__}")
         if not 0 <= position < len(checked):
@@ -459,7 +460,7 @@ class LanguageModel:
             raise InputError(
                 f"there is no token {position}: the sentence has {len(checked)} tokens, positions {places}"
             )
-        _at_least_one("k", k)
+        check_count("k", k)
         _check_temperature(temperature)
         if combine not in ("average", "product", "forward", "backward"):
             raise InputError(f'combine must be "average", "product", "forward" or "backward", not {combine!r}')
@@ -476,27 +477,25 @@ class LanguageModel:
 
     def candidates(
         self, sentences: Iterable[Iterable[str]], k: int = 3, *, boundaries: bool = False, batch_size: int = 64
-    ) -> list[list[WordCandidates]]:
-        """Return what either direction expects in the place of every token: simple_elmo's form of substitutes.
-
-        The names and the structure are those of ``get_elmo_substitutes``.  Different from there, ``logp`` are
-        log-probabilities and not logits, candidates are sorted, and every sentence is answered.
+    ) -> list[tuple[Rows, Float64s]]:
+        """Return what each direction expects in the place of each token.
 
         Parameters
         ----------
         sentences : iterable of token lists
             Tokenised sentences.
         k : int
-            Candidates of each direction.
+            Words wanted for each direction.
         boundaries : bool
-            Whether ``<S>`` and ``</S>`` may be candidates.
+            Whether ``<S>`` and ``</S>`` may be among them.
         batch_size : int
             Sentences that run together.
 
         Returns
         -------
-        list of list of WordCandidates
-            One list a sentence, one item a token.
+        list of (ndarray of int, ndarray of float64), each of shape (2, n, k)
+            Per sentence of n tokens, forward first: rows of `vocabulary`, the likeliest first, and their
+            log-probabilities.  Fewer than k where the vocabulary has fewer.
 
         Raises
         ------
@@ -504,27 +503,16 @@ class LanguageModel:
             As for `log_probs`; InputError also if k is not positive.
         """
         checked = check_sentences(sentences)
-        _at_least_one("k", k)
-        vectors = self.elmo.embed(checked, layers="top", boundaries=True, batch_size=batch_size)
-        if not any(checked):
-            return [[] for _ in checked]
-        P = self.elmo.vector_size // 2
-        h = np.concatenate([half for v in vectors for half in (v[:-2, :P], v[2:, P:])])  # forward, backward
+        check_count("k", k)
+        texts, places = _distinct(checked)
+        h, ends = self._positions(texts, slice(None, -2), slice(2, None), "reset", batch_size)
         left_out = [] if boundaries else self._marks(SENTENCE_START, SENTENCE_END)
-        rows, log_probs = self._softmax.top(h, k + len(left_out))
-        found = (self._candidates(*pair, k, left_out) for pair in zip(rows, log_probs, strict=True))
-        answer = []
-        for tokens in checked:
-            forward = [next(found) for _ in tokens]
-            backward = [next(found) for _ in tokens]
-            answer.append([WordCandidates(*item) for item in zip(tokens, forward, backward, strict=True)])
-        return answer
-
-    def _candidates(self, rows: Rows, log_probs: Float64s, k: int, left_out: list[int]) -> Candidates:
-        kept = np.flatnonzero(~np.isin(rows, left_out))[:k]
-        lines = rows[kept] if self._lines is None else self._lines[rows[kept]]
-        words = tuple(self.vocabulary[row] for row in rows[kept])
-        return Candidates(tuple(lines.tolist()), words, tuple(log_probs[kept].tolist()))
+        rows, log_probs = self._softmax.top(h, k + len(left_out))  # [N, k + 2]
+        kept = np.argsort(np.isin(rows, left_out), axis=1, kind="stable")[:, : min(k, len(self._words) - len(left_out))]
+        each_rows = np.split(np.take_along_axis(rows, kept, axis=1), ends)
+        each_log_probs = np.split(np.take_along_axis(log_probs, kept, axis=1), ends)
+        shapes = [(2, len(tokens), kept.shape[1]) for tokens in texts]
+        return [(each_rows[p].reshape(shapes[p]).copy(), each_log_probs[p].reshape(shapes[p]).copy()) for p in places]
 
     def sample(
         self,
@@ -567,10 +555,10 @@ class LanguageModel:
         InputError
             If a number is not positive, or no word can be drawn.
         """
-        unread = [SENTENCE_START, *_check_tokens(prefix)]
-        _at_least_one("max_tokens", max_tokens)
+        unread = [SENTENCE_START, *check_tokens(prefix)]
+        check_count("max_tokens", max_tokens)
         if top_k is not None:
-            _at_least_one("top_k", top_k)
+            check_count("top_k", top_k)
         _check_temperature(temperature)
         model = self if vocabulary is None else self.restrict(vocabulary)
         generator = np.random.default_rng(seed)
@@ -595,6 +583,18 @@ class LanguageModel:
         return [row for mark in marks if (row := self._words.row(mark)) is not None]
 
 
+def _distinct(sentences: list[list[str]]) -> tuple[list[tuple[str, ...]], list[int]]:
+    """Return the different sentences, and which of them each sentence is.
+
+    They are in an order of their own: products of other rows add up in another order, and neither the order of the
+    sentences nor how often one is there may show in a last bit.
+    """
+    texts = [tuple(tokens) for tokens in sentences]
+    distinct = sorted(set(texts), key=lambda text: (len(text), text))
+    places = {text: place for place, text in enumerate(distinct)}
+    return distinct, [places[text] for text in texts]
+
+
 def _draw(scores: Float64s, top_k: int | None, generator: np.random.Generator) -> int:
     order = np.argsort(-scores, kind="stable")[:top_k] if top_k is not None else np.arange(len(scores))
     cumulative = np.cumsum(np.exp(scores[order] - scores.max()))
@@ -613,24 +613,6 @@ def _normalised(scores: Float64s) -> Float64s:
     return result
 
 
-def _check_tokens(tokens: Iterable[str]) -> list[str]:
-    if isinstance(tokens, (str, bytes)):
-        raise InputTypeError("tokens must be a list of tokens, not a string: give text.split()")
-    if not isinstance(tokens, Iterable):
-        raise InputTypeError(f"tokens must be a list of tokens, not {type(tokens).__name__}")
-    checked = list(tokens)
-    for position, token in enumerate(checked):
-        if not isinstance(token, str):
-            raise InputTypeError(f"token {position} must be a string, not {type(token).__name__}: {token!r:.60}")
-    return checked
-
-
 def _check_temperature(temperature: float) -> None:
     if not (isinstance(temperature, (int, float, np.floating)) and 0 < temperature < math.inf):
         raise InputError(f"temperature must be a positive number, not {temperature!r}")
-
-
-def _at_least_one(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(f"{name} must be a positive integer, not {value!r}")
-    return int(value)

@@ -54,6 +54,10 @@ class SentenceLogProbs:
     unknown: tuple[int, ...]
     restricted: bool
 
+    def __repr__(self) -> str:
+        forward, backward = self.forward.sum() + self.end, self.backward.sum() + self.start
+        return f"<SentenceLogProbs: {len(self.tokens)} tokens, log p {forward:.2f} forward, {backward:.2f} backward>"
+
     @property
     def both(self) -> npt.NDArray[np.float64]:
         """Forward and backward log-probabilities as one array, shape (2, n)."""
@@ -92,38 +96,6 @@ class Perplexity:
     n_unknown: int
     restricted: bool
 
-
-@dataclass(frozen=True)
-class Candidates:
-    """The likeliest words of one direction at one position.
-
-    Attributes
-    ----------
-    candidates : tuple of int
-        Their lines in the vocabulary, from 0.
-    candidate_words : tuple of str
-        The words.
-    logp : tuple of float
-        Their log-probabilities, falling.
-    """
-
-    candidates: tuple[int, ...]
-    candidate_words: tuple[str, ...]
-    logp: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class WordCandidates:
-    """What either direction expects in the place of a token.
-
-    Attributes
-    ----------
-    word : str
-        The token that stands there.
-    forward, backward : Candidates
-        The likeliest words, seen from the left and from the right.
-    """
-
-    word: str
-    forward: Candidates
-    backward: Candidates
+    def __repr__(self) -> str:
+        directions = f"forward {self.forward:.2f}, backward {self.backward:.2f}"
+        return f"<Perplexity: {self.average:.2f} ({directions}), {self.n_tokens} tokens, {self.n_unknown} unknown>"

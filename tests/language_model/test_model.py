@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -18,9 +19,9 @@ from hypothesis import strategies as st
 
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError, WeightsError
 from numpy_elmo.files.vocabulary import Vocabulary, decode_vocabulary
-from numpy_elmo.language_model import LanguageModel, WordScore
+from numpy_elmo.language_model import LanguageModel, SentenceLogProbs, WordScore
 from numpy_elmo.language_model import softmax as softmax_module
-from numpy_elmo.language_model.softmax import InMemory, OnDisk, Softmax
+from numpy_elmo.language_model.softmax import Softmax, in_memory
 from numpy_elmo.layers.arrays import Array
 from tests.agreement.tensorflow_outputs import FIXTURES
 from tests.conftest import write_model
@@ -86,7 +87,8 @@ def test_logits_and_log_probs_equal_tensorflow(
     made: LanguageModel, tensorflow: dict[str, Array], k: int, direction: str
 ) -> None:
     h = halves(made, SENTENCES[k])[direction]
-    for name, ours in (("logits", made._softmax.logits(h)), ("log_probs", made._softmax.log_probs(h))):
+    [(_, _, logits)] = made._softmax._logits(h)  # the fixture's vocabulary is one block
+    for name, ours in (("logits", logits), ("log_probs", made._softmax.log_probs(h))):
         theirs = tensorflow[f"{k}/{direction}/{name}"]
         assert ours.shape == theirs.shape == (len(SENTENCES[k]) + 2, len(made.vocabulary))
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE * np.abs(theirs).max())
@@ -182,7 +184,7 @@ def test_blocks_of_any_size_give_the_same(case: tuple[Array, Array, Array], bloc
     logits = h @ W.T + b
     peak = logits.max(axis=1, keepdims=True)
     expected = logits - peak - np.log(np.exp(logits - peak).sum(axis=1, keepdims=True))
-    softmax = Softmax(InMemory(W), b, block_values=block_values)
+    softmax = Softmax(in_memory(W), b, block_values=block_values)
     atol = 1e-10 * max(1.0, np.abs(expected).max())
     np.testing.assert_allclose(softmax.log_probs(h), expected, rtol=0, atol=atol)
     targets = np.arange(len(h)) % len(W)
@@ -199,7 +201,7 @@ def test_blocks_of_any_size_give_the_same(case: tuple[Array, Array, Array], bloc
 def test_equal_words_keep_the_order_of_the_vocabulary() -> None:
     for block_values in range(1, 12):
         softmax = Softmax(
-            InMemory(np.zeros((10, 2))), np.array([0, 1, 0, 1, 1, 0, 1, 1, 0, 1.0]), block_values=block_values
+            in_memory(np.zeros((10, 2))), np.array([0, 1, 0, 1, 1, 0, 1, 1, 0, 1.0]), block_values=block_values
         )
         assert softmax.top(np.ones((1, 2)), 4)[0].tolist() == [[1, 3, 4, 6]]
         assert softmax.top(np.ones((1, 2)), 8)[0].tolist() == [[1, 3, 4, 6, 7, 9, 0, 2]]
@@ -210,29 +212,26 @@ def test_many_positions_are_cut_into_passes(made64: LanguageModel, monkeypatch: 
     monkeypatch.setattr(softmax_module, "POSITIONS", 3)
     for one, other in zip(before[0], made64.log_probs(SENTENCES), strict=True):
         np.testing.assert_allclose(one.both, other.both, rtol=1e-12)
-    for one_sentence, other_sentence in zip(before[1], made64.candidates(SENTENCES, 4), strict=True):
-        for word, same in zip(one_sentence, other_sentence, strict=True):
-            assert (word.word, word.forward.candidates) == (same.word, same.forward.candidates)
+    for one_found, other_found in zip(before[1], made64.candidates(SENTENCES, 4), strict=True):
+        np.testing.assert_array_equal(one_found[0], other_found[0])
 
 
 def test_a_batch_shares_one_pass_over_the_weights(made: LanguageModel) -> None:
-    class Counting(InMemory):
-        passes = 0
+    passes = 0
 
-        def blocks(self, n_rows: int) -> Any:
-            Counting.passes += 1
-            return super().blocks(n_rows)
+    def counting(n_rows: int) -> Iterator[Array]:
+        nonlocal passes
+        passes += 1
+        return made._softmax._W(n_rows)
 
-    assert isinstance(made._softmax._W, InMemory)
-    counting = Softmax(Counting(made._softmax._W.values), made._softmax._b)
-    LanguageModel(made.elmo, counting, made._words).log_probs(SENTENCES)
-    assert Counting.passes == 1
+    LanguageModel(made.elmo, Softmax(counting, made._softmax._b), made._words).log_probs(SENTENCES)
+    assert passes == 1
 
 
 def test_on_disk_equals_in_memory(made: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(softmax_module, "DISK_VALUES", 5 * made._softmax.shape[1])
+    monkeypatch.setattr(softmax_module, "DISK_VALUES", 5 * made.elmo.vector_size // 2)
     disk = LanguageModel.load(FOLDER, in_memory=False)
-    assert isinstance(disk._softmax._W, OnDisk)
+    assert [len(block) for block in disk._softmax._W(1000)] == 9 * [5]
     assert disk.vocabulary == made.vocabulary
     for one, other in zip(disk.log_probs(SENTENCES), made.log_probs(SENTENCES), strict=True):
         np.testing.assert_allclose(one.both, other.both, rtol=0, atol=1e-5)
@@ -246,8 +245,8 @@ def test_on_disk_equals_in_memory(made: LanguageModel, monkeypatch: pytest.Monke
 
 
 def test_weights_in_memory_are_read_only(made: LanguageModel) -> None:
-    assert isinstance(made._softmax._W, InMemory)
-    for array in (made._softmax._W.values, made._softmax._b):
+    [W] = made._softmax._W(1000)
+    for array in (W, made._softmax._b):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
@@ -280,8 +279,9 @@ def test_the_first_words_and_the_reported_restriction(made: LanguageModel) -> No
     assert made.perplexity(SENTENCES, vocabulary=10).restricted
     assert not made.perplexity(SENTENCES).restricted
     for part in (made.restrict(["out", "bank"]), made.restrict(["a", "out", "bank"]).restrict(["bank", "out"])):
-        lines = part.candidates([["the"]], k=2)[0][0].forward
-        assert [made.vocabulary[line] for line in lines.candidates] == list(lines.candidate_words)
+        [(rows, log_probs)] = part.candidates([["the"]], k=2)
+        assert [part.vocabulary[row] for row in rows[0, 0]] == [word for word, _ in part.next_words([])]
+        np.testing.assert_allclose(log_probs[0, 0], [value for _, value in part.next_words([])], atol=1e-6)
 
 
 def test_text_that_a_restriction_cannot_score_is_refused(made: LanguageModel) -> None:
@@ -296,7 +296,7 @@ def test_text_that_a_restriction_cannot_score_is_refused(made: LanguageModel) ->
 @pytest.mark.parametrize(
     ("vocabulary", "error", "message"),
     [
-        ("the", InputTypeError, "list of words or a number, not str"),
+        ("the", InputTypeError, "vocabulary must be a list of strings, not one string"),
         (1.5, InputTypeError, "not float"),
         ([], InputError, "empty"),
         (0, InputError, "positive integer"),
@@ -357,6 +357,42 @@ def test_carried_state_is_that_of_the_vectors(made: LanguageModel) -> None:
     assert np.abs(carried[1].both - fresh[1].both).max() > 1e-3
 
 
+def scores_of(scores: SentenceLogProbs) -> tuple[bytes, float, float]:
+    return scores.both.tobytes(), scores.end, scores.start
+
+
+@pytest.mark.parametrize("state", ["reset", "frozen"])
+def test_neither_order_nor_repetition_nor_earlier_calls_change_a_bit(
+    tiny: LanguageModel, state: Literal["reset", "frozen"]
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "example.txt").read_text(encoding="utf-8")
+    sentences = [line.split() for line in text.splitlines()]
+    tiny.elmo.warm_up(sentences[:2])
+    expected = dict(zip(map(tuple, sentences), tiny.log_probs(sentences, state=state), strict=True))
+    perplexity, candidates = tiny.perplexity(sentences, state=state), tiny.candidates(sentences)
+    tiny.log_probs([sentence[::-1] for sentence in sentences[:3]], state=state)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(sentences))
+        shuffled = [sentences[place] for place in order]
+        assert tiny.perplexity(shuffled, state=state) == perplexity
+        for place, pair in zip(order, tiny.candidates(shuffled), strict=True):
+            for array, same in zip(candidates[place], pair, strict=True):
+                assert array.tobytes() == same.tobytes()
+        found = tiny.log_probs(shuffled + shuffled[:4], state=state)
+        for tokens, scores in zip(shuffled + shuffled[:4], found, strict=True):
+            assert scores_of(scores) == scores_of(expected[tuple(tokens)])
+        found[0].forward[:] = 1.0  # equal sentences share no memory
+        assert scores_of(found[len(sentences)]) == scores_of(expected[tuple(shuffled[0])])
+
+
+def test_results_are_short_to_look_at(made: LanguageModel) -> None:
+    [scores] = made.log_probs([["the", "bank"]])
+    total = scores.forward.sum() + scores.end
+    assert repr(scores).startswith(f"<SentenceLogProbs: 2 tokens, log p {total:.2f} forward, ")
+    found = made.perplexity(SENTENCES)
+    assert repr(found).startswith(f"<Perplexity: {found.average:.2f} (forward {found.forward:.2f}, ")
+
+
 def test_nothing_to_score(made: LanguageModel) -> None:
     assert made.log_probs([]) == []
     with pytest.raises(InputError, match="no sentence"):
@@ -405,23 +441,25 @@ def test_substitutes_leave_out_what_is_no_word(made: LanguageModel) -> None:
     assert len(made.substitutes(["Yes"], 0, vocabulary=["<UNK>", "No"])) == 1
 
 
-def test_candidates_have_the_form_of_simple_elmo(made64: LanguageModel) -> None:
+def test_candidates_are_the_heads_of_both_distributions_at_each_token(made64: LanguageModel) -> None:
     found = made64.candidates(SENTENCES, 3)
-    assert [[item.word for item in sentence] for sentence in found] == SENTENCES
-    for sentence, items in zip(SENTENCES, found, strict=True):
-        for t, item in enumerate(items):
-            for candidates, whole in (
-                (item.forward, made64.next_words(sentence[:t], 1000)),
-                (item.backward, made64.previous_words(sentence[t + 1 :], 1000)),
+    assert len(found) == len(SENTENCES)
+    for sentence, (rows, log_probs) in zip(SENTENCES, found, strict=True):
+        assert rows.shape == log_probs.shape == (2, len(sentence), 3)
+        for t in range(len(sentence)):
+            for way, whole in enumerate(
+                (made64.next_words(sentence[:t], 1000), made64.previous_words(sentence[t + 1 :], 1000))
             ):
                 expected = [pair for pair in whole if pair.word not in ("<S>", "</S>")][:3]
-                assert candidates.candidate_words == tuple(word for word, _ in expected)
-                np.testing.assert_allclose(candidates.logp, [value for _, value in expected], rtol=1e-10)
-                assert [made64.vocabulary[line] for line in candidates.candidates] == list(candidates.candidate_words)
-    every = made64.candidates([["Yes"]], 1000, boundaries=True)[0][0]
-    assert sorted(every.forward.candidate_words) == sorted(made64.vocabulary)
+                assert [made64.vocabulary[row] for row in rows[way, t]] == [word for word, _ in expected]
+                np.testing.assert_allclose(log_probs[way, t], [value for _, value in expected], rtol=1e-10)
+    n_words = len(made64.vocabulary)
+    for boundaries, n_left in ((True, n_words), (False, n_words - 2)):
+        [(rows, _)] = made64.candidates([["Yes"]], 1000, boundaries=boundaries)
+        assert rows.shape == (2, 1, n_left)
+        assert sorted(rows[0, 0]) == list(range(n_words - n_left, n_words))  # <S> and </S> come first
     assert made64.candidates([]) == []
-    assert made64.candidates([[], []]) == [[], []]
+    assert [rows.shape for rows, _ in made64.candidates([[], []])] == [(2, 0, 3), (2, 0, 3)]
 
 
 # Sampling
@@ -478,9 +516,9 @@ def test_a_sample_ends(made: LanguageModel) -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda m: m.next_words("let 's"), InputTypeError, "not a string: give text.split"),
+        (lambda m: m.next_words("let 's"), InputTypeError, "not one string: give text.split"),
         (lambda m: m.next_words(None), InputTypeError, "not NoneType"),
-        (lambda m: m.previous_words(["a", 3]), InputTypeError, "token 1 must be a string, not int"),
+        (lambda m: m.previous_words(["a", 3]), InputTypeError, "item 1 must be a string, not int"),
         (lambda m: m.next_words(["a"], 0), InputError, "k must be a positive integer, not 0"),
         (lambda m: m.next_words(["a"], True), InputError, "k must be"),
         (lambda m: m.candidates([["a"]], -1), InputError, "k must be"),
@@ -495,7 +533,7 @@ def test_a_sample_ends(made: LanguageModel) -> None:
         (lambda m: m.sample(top_k=0), InputError, "top_k"),
         (lambda m: m.sample(max_tokens=0), InputError, "max_tokens"),
         (lambda m: m.sample(vocabulary=["<UNK>"]), InputError, "no word to draw"),
-        (lambda m: m.sample("the"), InputTypeError, "not a string"),
+        (lambda m: m.sample("the"), InputTypeError, "not one string"),
         (lambda m: m.perplexity([["a"]], batch_size=0), InputError, "batch_size"),
         (lambda m: m.perplexity([["a"]], state="other"), InputError, "state must be"),
     ],
@@ -695,8 +733,8 @@ from numpy_elmo.language_model import LanguageModel
 model = LanguageModel.load(sys.argv[1])
 tokens = ["word%d" % i for i in range(20)]
 assert len(model.next_words(tokens, 10)) == 10
-[words] = model.candidates([tokens], 10)
-assert len(words) == 20 and len(words[0].forward.logp) == len(words[0].backward.logp) == 10
+[(rows, log_probs)] = model.candidates([tokens], 10)
+assert rows.shape == log_probs.shape == (2, 20, 10)
 assert len(model.substitutes(tokens, 3, 10)) == 10
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
