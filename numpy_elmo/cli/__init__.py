@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy_elmo
-from numpy_elmo.cli import convert, download, embed, info, neighbors, next_words, perplexity, plot, substitutes, verify
+from numpy_elmo.cli import (
+    convert,
+    download,
+    embed,
+    info,
+    neighbors,
+    next_words,
+    perplexity,
+    plot,
+    substitutes,
+    surprisal,
+    verify,
+)
 from numpy_elmo.cli.common import say, with_flags
 from numpy_elmo.errors import ElmoError, InputWarning
 
@@ -32,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="numpy-elmo", description="ELMo inference in pure NumPy.")
     parser.add_argument("--version", action="version", version=f"numpy-elmo {numpy_elmo.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (embed, neighbors, next_words, perplexity, substitutes, plot, info, download, convert, verify):
+    words = (next_words, perplexity, surprisal, substitutes)
+    for command in (embed, neighbors, *words, plot, info, download, convert, verify):
         command.add_parser(commands)
     parsed = parser.parse_args(arguments)
     parsed.is_process = arguments is None

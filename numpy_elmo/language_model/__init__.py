@@ -2,5 +2,6 @@
 
 from numpy_elmo.language_model.model import LanguageModel
 from numpy_elmo.language_model.results import Perplexity, SentenceLogProbs, WordScore
+from numpy_elmo.language_model.surprisal import SentenceSurprisal, SurprisalRow
 
-__all__ = ["LanguageModel", "Perplexity", "SentenceLogProbs", "WordScore"]
+__all__ = ["LanguageModel", "Perplexity", "SentenceLogProbs", "SentenceSurprisal", "SurprisalRow", "WordScore"]

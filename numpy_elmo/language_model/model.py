@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from numpy_elmo.elmo import Elmo, StatePolicy, load
 from numpy_elmo.errors import InputError, InputTypeError
@@ -15,14 +16,17 @@ from numpy_elmo.files.vocabulary import UNKNOWN, Vocabulary
 from numpy_elmo.language_model.files import PathLike, find_softmax, find_vocabulary, read_softmax
 from numpy_elmo.language_model.results import Perplexity, SentenceLogProbs, WordScore
 from numpy_elmo.language_model.softmax import Float64s, Rows, Softmax
+from numpy_elmo.language_model.surprisal import SentenceSurprisal, Unit, surprisal_frame
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
 from numpy_elmo.network.checks import check_count, check_sentences, check_tokens
-from numpy_elmo.network.state import BilmState
+from numpy_elmo.network.state import BilmState, CarriedState
 
 Combine: TypeAlias = Literal["average", "product", "forward", "backward"]
 SubVocabulary: TypeAlias = Iterable[str] | int
+State: TypeAlias = StatePolicy | CarriedState
+Score: TypeAlias = Callable[[Array, Rows], tuple[npt.NDArray[Any], ...]]
 
 # Batches whose sentences and vectors are held at a time.  Sorting by length pays among many.
 BATCHES_OF_WINDOW = 8
@@ -272,7 +276,7 @@ class LanguageModel:
         sentences: Iterable[Iterable[str]],
         *,
         vocabulary: SubVocabulary | None = None,
-        state: StatePolicy = "reset",
+        state: State = "reset",
         batch_size: int = 64,
     ) -> list[SentenceLogProbs]:
         """Return the log-probability of every token in both directions.
@@ -283,7 +287,7 @@ class LanguageModel:
             Tokenised sentences; an empty one has its boundaries only.
         vocabulary : iterable of str, or int, optional
             Normalise over these words only; see `restrict`.
-        state : {"reset", "carry", "frozen"}
+        state : {"reset", "carry", "frozen"} or CarriedState
             As for `Elmo.embed`.
         batch_size : int
             Sentences that run together.
@@ -302,14 +306,116 @@ class LanguageModel:
             vocabulary lacks it and ``<UNK>``.
         """
         model = self if vocabulary is None else self.restrict(vocabulary)
-        return list(model._score(check_sentences(sentences), state, batch_size))
+        return model._log_probs(check_sentences(sentences), state, batch_size)
+
+    @overload
+    def surprisal(
+        self,
+        sentences: Iterable[Iterable[str]],
+        *,
+        unit: Unit = ...,
+        vocabulary: SubVocabulary | None = ...,
+        state: State = ...,
+        batch_size: int = ...,
+        as_frame: Literal[False] = ...,
+    ) -> list[SentenceSurprisal]: ...
+    @overload
+    def surprisal(
+        self,
+        sentences: Iterable[Iterable[str]],
+        *,
+        unit: Unit = ...,
+        vocabulary: SubVocabulary | None = ...,
+        state: State = ...,
+        batch_size: int = ...,
+        as_frame: Literal[True],
+    ) -> Any: ...
+    def surprisal(
+        self,
+        sentences: Iterable[Iterable[str]],
+        *,
+        unit: Unit = "bits",
+        vocabulary: SubVocabulary | None = None,
+        state: State = "reset",
+        batch_size: int = 64,
+        as_frame: bool = False,
+    ) -> list[SentenceSurprisal] | Any:
+        """Return how surprising each token is, with the entropy of what was expected and the rank of what came.
+
+        Parameters
+        ----------
+        sentences : iterable of token lists
+            Tokenised sentences; an empty one has its end only.
+        unit : {"bits", "nats"}
+            Unit of surprisal and entropy: logarithms to base 2 or natural ones.
+        vocabulary : iterable of str, or int, optional
+            Normalise over these words only; see `restrict`.
+        state : {"reset", "carry", "frozen"} or CarriedState
+            What the LSTMs remember at the start of a sentence: nothing, what the previous sentence left, or the state
+            that `Elmo.warm_up` made.  With ``"carry"`` the sentences are one document: they run one after the other,
+            the first from zeros.  A `CarriedState` does the same, starting from that state and updating it.
+        batch_size : int
+            Sentences that run together; without effect where the state is carried.
+        as_frame : bool
+            Whether to return one pandas frame with one row per token, columns as in `SurprisalRow`.
+
+        Returns
+        -------
+        list of SentenceSurprisal, or pandas.DataFrame
+
+        Raises
+        ------
+        InputTypeError
+            If a sentence is a string instead of a list of tokens, or a token is not a string.
+        InputError
+            If an argument has a value that is not listed here, or a word has no probability because the restricted
+            vocabulary lacks it and ``<UNK>``.
+        MissingExtraError
+            If a frame is asked for and pandas is not installed.
+
+        Examples
+        --------
+        >>> from numpy_elmo import LanguageModel
+        >>> model = LanguageModel.load("tiny")
+        >>> [result] = model.surprisal([["They", "like", "to", "hang", "out", "."]])
+        >>> result.tokens
+        ('They', 'like', 'to', 'hang', 'out', '.', '</S>')
+        >>> bool(result.surprisal[4] < result.surprisal[3])  # "out" after "hang" is less surprising than "hang"
+        True
+        """
+        if unit not in ("bits", "nats"):
+            raise InputError(f'unit must be "bits" or "nats", not {unit!r}')
+        model = self if vocabulary is None else self.restrict(vocabulary)
+        checked = check_sentences(sentences)
+        check_count("batch_size", batch_size)
+        if state == "carry":
+            state = CarriedState()
+        if isinstance(state, CarriedState):
+            batch_size = 1
+        nats = math.log(2) if unit == "bits" else 1.0
+        found = [
+            SentenceSurprisal(
+                tokens=(*tokens, SENTENCE_END),
+                surprisal=-log_probs[0] / nats,
+                surprisal_backward=np.append(-log_probs[1, 1:] / nats, np.nan),
+                entropy=entropy[0] / nats,
+                rank=rank[0],
+                unknown=np.array([token not in model._words for token in tokens] + [False]),
+                unit=unit,
+                restricted=model.restricted,
+            )
+            for tokens, (log_probs, entropy, rank) in zip(
+                checked, model._score(checked, state, batch_size, model._softmax.target_statistics), strict=True
+            )
+        ]
+        return surprisal_frame(found) if as_frame else found
 
     def perplexity(
         self,
         sentences: Iterable[Iterable[str]],
         *,
         vocabulary: SubVocabulary | None = None,
-        state: StatePolicy = "reset",
+        state: State = "reset",
         batch_size: int = 64,
     ) -> Perplexity:
         """Return the perplexity of a text.
@@ -339,7 +445,7 @@ class LanguageModel:
         totals = np.zeros(2)  # forward, backward
         n_sentences = n_tokens = n_unknown = 0
         for window in batches(sentences, BATCHES_OF_WINDOW * check_count("batch_size", batch_size)):
-            scores = list(model._score(check_sentences(window), state, batch_size))
+            scores = model._log_probs(check_sentences(window), state, batch_size)
             # Exact sums, in which the order of the sentences cannot show.
             totals[0] += math.fsum(value for s in scores for value in (*s.forward, s.end))
             totals[1] += math.fsum(value for s in scores for value in (*s.backward, s.start))
@@ -353,30 +459,46 @@ class LanguageModel:
             forward, backward, average = np.exp(-np.array([*totals, totals.mean()]) / n).tolist()
         return Perplexity(forward, backward, average, n_sentences, n_tokens, n, n_unknown, model.restricted)
 
-    def _score(self, sentences: list[list[str]], state: StatePolicy, batch_size: int) -> Iterator[SentenceLogProbs]:
-        texts, places = _distinct(sentences) if state in ("reset", "frozen") else (sentences, range(len(sentences)))
-        # Positions of both directions, all sentences in one pass over the vocabulary: forward of each sentence
-        # predicts w_1 .. w_n, </S>, backward <S>, w_1 .. w_n.
-        h, ends = self._positions(texts, slice(None, -1), slice(1, None), state, batch_size)
-        targets = []
-        for tokens in texts:
-            rows = [self._target(token) for token in tokens]
-            targets += [*rows, self._target(SENTENCE_END), self._target(SENTENCE_START), *rows]
-        scores = np.split(self._softmax.target_log_probs(h, np.array(targets, dtype=np.intp)), ends)
-        for tokens, place in zip(sentences, places, strict=True):
-            forward, backward = np.split(scores[place].copy(), 2)
-            yield SentenceLogProbs(
+    def _log_probs(self, sentences: list[list[str]], state: State, batch_size: int) -> list[SentenceLogProbs]:
+        def score(h: Array, targets: Rows) -> tuple[Float64s]:
+            return (self._softmax.target_log_probs(h, targets),)
+
+        return [
+            SentenceLogProbs(
                 tokens=tuple(tokens),
-                forward=forward[:-1],
-                backward=backward[1:],
-                end=float(forward[-1]),
-                start=float(backward[0]),
+                forward=log_probs[0, :-1],
+                backward=log_probs[1, 1:],
+                end=float(log_probs[0, -1]),
+                start=float(log_probs[1, 0]),
                 unknown=tuple(t for t, token in enumerate(tokens) if token not in self._words),
                 restricted=self.restricted,
             )
+            for tokens, (log_probs,) in zip(sentences, self._score(sentences, state, batch_size, score), strict=True)
+        ]
+
+    def _score(
+        self, sentences: list[list[str]], state: State, batch_size: int, score: Score
+    ) -> Iterator[list[npt.NDArray[Any]]]:
+        """Yield for each sentence of n tokens what `score` gives for its predictions, arrays of shape (2, n + 1).
+
+        Forward predicts w_1 .. w_n, </S>, backward <S>, w_1 .. w_n.
+        """
+        texts, places = _distinct(sentences) if state in ("reset", "frozen") else (sentences, range(len(sentences)))
+        window = BATCHES_OF_WINDOW * check_count("batch_size", batch_size)
+        found: list[list[npt.NDArray[Any]]] = []
+        for some in list(batches(texts, window)) or [[]]:  # the state is checked even if there is no sentence
+            h, ends = self._positions(some, slice(None, -1), slice(1, None), state, batch_size)
+            targets = []
+            for tokens in some:
+                rows = [self._target(token) for token in tokens]
+                targets += [*rows, self._target(SENTENCE_END), self._target(SENTENCE_START), *rows]
+            values = score(h, np.array(targets, dtype=np.intp))
+            found += map(list, zip(*(np.split(value, ends) for value in values), strict=True))
+        for place in places:
+            yield [value.reshape(2, -1).copy() for value in found[place]]
 
     def _positions(
-        self, texts: Sequence[Sequence[str]], forward: slice, backward: slice, state: StatePolicy, batch_size: int
+        self, texts: Sequence[Sequence[str]], forward: slice, backward: slice, state: State, batch_size: int
     ) -> tuple[Array, Rows]:
         """Return top vectors of both directions (N, P), those of each text together, and where the next text begins.
 

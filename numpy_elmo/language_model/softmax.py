@@ -72,11 +72,20 @@ class Softmax:
 
     def target_log_probs(self, h: Array, targets: Rows) -> Float64s:
         """Return the log-probability of one word at each position, shape (N,)."""
-        total, found = _LogSumExp(len(h)), np.empty(len(h))
-        for positions, start, logits in self._logits(h):
-            _pick(logits, targets[positions] - start, found[positions])
-            total.add(positions, logits)
-        return found - total.value()
+        logits, normaliser = self._targets(h, targets)
+        return logits - normaliser
+
+    def target_statistics(self, h: Array, targets: Rows) -> tuple[Float64s, Float64s, Rows]:
+        """Return log-probability, entropy of the distribution and rank (from 1) of one word at each position, (N,)."""
+        found, normaliser = self._targets(h, targets)
+        entropies, ranks = np.zeros(len(h)), np.ones(len(h), np.intp)
+        # A second pass, since both need what the first one found.  It makes the same products, so that the target is
+        # equal to itself.
+        for positions, _, logits in self._logits(h):
+            ranks[positions] += (logits > found[positions, np.newaxis]).sum(axis=1)
+            log_probs = logits - normaliser[positions, np.newaxis]
+            entropies[positions] -= (np.exp(log_probs) * log_probs).sum(axis=1)
+        return found - normaliser, _check_finite(entropies), ranks
 
     def top(self, h: Array, k: int) -> tuple[Rows, Float64s]:
         """Return the k likeliest words at each position, and their log-probabilities, both of shape (N, k).
@@ -108,6 +117,16 @@ class Softmax:
         W = read_only(np.concatenate(parts))
         return Softmax(in_memory(W), read_only(self._b[rows]), block_values=self._block_values)
 
+    def _targets(self, h: Array, targets: Rows) -> tuple[Float64s, Float64s]:
+        """Return the logit of one word and ``log(sum(exp(.)))`` of all logits at each position, (N,)."""
+        total, found = _LogSumExp(len(h)), np.empty(len(h))
+        for positions, start, logits in self._logits(h):
+            columns = targets[positions] - start
+            inside = np.flatnonzero((columns >= 0) & (columns < logits.shape[1]))
+            found[positions][inside] = logits[inside, columns[inside]]
+            total.add(positions, logits)
+        return found, total.value()
+
     def _logits(self, h: Array) -> Iterator[tuple[slice, int, Array]]:
         """Yield positions (a slice), the first word and the logits of each block, which the caller may overwrite."""
         for first in range(0, len(h), POSITIONS):
@@ -120,12 +139,6 @@ class Softmax:
                     logits += self._b[start : start + len(W)]
                 yield slice(first, first + len(here)), start, logits
                 start += len(W)
-
-
-def _pick(logits: Array, columns: Rows, found: Float64s) -> None:
-    """Write the logit of each position's column into `found`, where the block has that column."""
-    inside = np.flatnonzero((columns >= 0) & (columns < logits.shape[1]))
-    found[inside] = logits[inside, columns[inside]]
 
 
 def _check_finite(values: Float64s) -> Float64s:
