@@ -28,11 +28,18 @@ from numpy_elmo.network.forward import ForwardPass, Selector, Start
 from numpy_elmo.network.state import CarriedState, ModelState
 from numpy_elmo.network.threads import Workers, chosen_threads
 
-Layers: TypeAlias = Literal["all", "top", "average"] | int | ScalarMix
+Layers: TypeAlias = Literal["all", "top", "average", "sum"] | int | ScalarMix
 StatePolicy: TypeAlias = Literal["reset", "carry", "frozen"]
 
 # Tokens of a window of `Elmo.embed_corpus`: their vectors are held until all of it is done.
 WINDOW_TOKENS = 1 << 15
+
+_CHOICES = {
+    "all": Selector(lambda a: a),
+    "top": Selector(lambda a: a[-1]),
+    "average": Selector(lambda a: a.mean(axis=0)),
+    "sum": Selector(lambda a: a.sum(axis=0)),
+}
 
 
 @dataclass
@@ -206,8 +213,9 @@ class Elmo:
         ----------
         sentences : iterable of token lists
             Tokenised sentences.  The models expect cased text with punctuation split off, as in their training data.
-        layers : {"all", "top", "average"}, int or ScalarMix
-            All layers, the last one, their mean, the one of this number (0 is the token layer), or a weighted mix.
+        layers : {"all", "top", "average", "sum"}, int or ScalarMix
+            All layers, the last one, their mean or sum, the one of this number (0 is the token layer), or a weighted
+            mix.
         state : {"reset", "carry", "frozen"} or CarriedState
             What the LSTMs remember at the start of a sentence.
 
@@ -487,10 +495,10 @@ class Elmo:
             if len(layers.weights) != n:
                 raise InputError(f"the model has {n} layers, and this ScalarMix has {len(layers.weights)} weights")
             return Selector(layers, per_feature=not layers.layer_norm)
-        if isinstance(layers, str) and layers in ("all", "top", "average"):
-            return Selector({"all": lambda a: a, "top": lambda a: a[-1], "average": lambda a: a.mean(axis=0)}[layers])
+        if isinstance(layers, str) and layers in _CHOICES:
+            return _CHOICES[layers]
         if isinstance(layers, (int, np.integer)) and not isinstance(layers, bool):
             if not -n <= layers < n:
                 raise InputError(f"the model has the layers 0 to {n - 1}, there is no layer {layers}")
             return Selector(lambda array: array[layers])
-        raise InputError(f'layers must be "all", "top", "average", an int or a ScalarMix, not {layers!r}')
+        raise InputError(f'layers must be "all", "top", "average", "sum", an int or a ScalarMix, not {layers!r}')

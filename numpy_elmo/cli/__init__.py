@@ -20,6 +20,7 @@ from numpy_elmo.cli import (
     next_words,
     perplexity,
     plot,
+    seqvec,
     substitutes,
     surprisal,
     verify,
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"numpy-elmo {numpy_elmo.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     words = (next_words, perplexity, surprisal, substitutes)
-    for command in (embed, neighbors, *words, plot, info, download, convert, verify):
+    for command in (embed, neighbors, *words, plot, seqvec, info, download, convert, verify):
         command.add_parser(commands)
     parsed = parser.parse_args(arguments)
     parsed.is_process = arguments is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,10 +123,15 @@ def _layers(text: str) -> str | int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Embed the files."""
+    return run_job(lambda: _job(arguments), arguments)
+
+
+def run_job(make: Callable[[], FileEmbedding], arguments: argparse.Namespace) -> int:
+    """Run a job to its end, or say what is kept of it; return the exit status."""
     with Signals(for_good=arguments.is_process) as signals:
         job: FileEmbedding | None = None
         try:
-            job = _job(arguments)
+            job = make()
             report = _run(job, arguments)
         except ElmoError as error:
             say(f"numpy-elmo: error: {with_flags(error, arguments)}{_kept(job)}")

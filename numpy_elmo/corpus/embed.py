@@ -36,7 +36,7 @@ from numpy_elmo.corpus.resume import (
 )
 from numpy_elmo.corpus.write import POOLED, Datasets, StoredType, stored, write_sentence_map
 from numpy_elmo.elmo import CorpusReport, Elmo
-from numpy_elmo.errors import ElmoError, InputError, OutputError
+from numpy_elmo.errors import ElmoError, OutputError
 from numpy_elmo.files.writing import check_target, new_hdf5, output_errors
 from numpy_elmo.layers.pooling import pool
 from numpy_elmo.network.batching import batches, bounded_batches
@@ -60,7 +60,7 @@ class EmbedOptions:
 
     Attributes
     ----------
-    layers : {"all", "top", "average"} or int
+    layers : {"all", "top", "average", "sum"} or int
         As for `Elmo.embed`.
     state : {"reset", "carry"}
         As for `Elmo.embed_corpus`.
@@ -76,17 +76,13 @@ class EmbedOptions:
         Write ``sentence_to_index``, if the datasets have numbers.  It is held in memory.
     """
 
-    layers: Literal["all", "top", "average"] | int = "all"
+    layers: Literal["all", "top", "average", "sum"] | int = "all"
     state: Literal["reset", "carry"] = "reset"
     batch_size: int = 64
     pool: Literal["mean", "max", "none"] = "none"
     dtype: StoredType = "float32"
     sentence_keys: bool = False
     sentence_map: bool = True
-
-    def __post_init__(self) -> None:
-        if self.sentence_keys and self.pool != "none":
-            raise InputError("pooled vectors are rows of one table and have no keys; leave out sentence_keys=True")
 
 
 class FileEmbedding:
@@ -242,7 +238,7 @@ class FileEmbedding:
         index: dict[str, str] = {}
 
         def create(k: int, sentence: Sentence) -> None:
-            shape = (*n_layers, len(sentence.tokens), n_features)
+            shape = (*n_layers, *([] if options.pool != "none" else [len(sentence.tokens)]), n_features)
             if options.sentence_keys:
                 datasets.create_for(k, sentence.text, shape)
             elif options.pool == "none":
@@ -251,7 +247,7 @@ class FileEmbedding:
                 index[sentence.text] = str(k)
 
         self._read(spool, create)
-        if options.pool != "none":
+        if options.pool != "none" and not options.sentence_keys:
             datasets.create(POOLED, (self.total.n_sentences, *n_layers, n_features))
         if options.sentence_map and not options.sentence_keys:
             write_sentence_map(file, index)
@@ -290,11 +286,13 @@ class FileEmbedding:
                     batch_size=options.batch_size,
                 )
                 for k, (sentence, array) in enumerate(zip(window, vectors, strict=True), report.n_sentences):
-                    if options.pool != "none":
-                        part.write(POOLED, stored(pool(array, options.pool), options.dtype, k), k)
+                    values = stored(array if options.pool == "none" else pool(array, options.pool), options.dtype, k)
+                    if options.sentence_keys:
+                        part.write(sentence.text, values)
+                    elif options.pool != "none":
+                        part.write(POOLED, values, k)
                     else:
-                        name = sentence.text if options.sentence_keys else str(k)
-                        part.write(name, stored(array, options.dtype, k))
+                        part.write(str(k), values)
                 report.n_sentences += len(window)
                 report.n_tokens += sum(len(sentence.tokens) for sentence in window)
                 latest = Checkpoint(report.n_sentences, state.to_arrays())

@@ -149,7 +149,7 @@ class VectorFile:
 
 def write_npz(
     path: str | os.PathLike[str],
-    vectors: Iterable[Array] | Mapping[str, Array],
+    vectors: Iterable[Array] | Iterable[tuple[str, Array]] | Mapping[str, Array],
     *,
     compress: bool = False,
     overwrite: bool = False,
@@ -160,7 +160,7 @@ def write_npz(
     ----------
     path : str or path
         The file to make; its name is taken as it is.
-    vectors : iterable of ndarray, or mapping from str to ndarray
+    vectors : iterable of ndarray, iterable of (str, ndarray), or mapping from str to ndarray
         One array per sentence, which get the names ``arr_0``, ``arr_1``, ... that `numpy.savez` gives; or arrays
         with names of their own, such as the occurrences of a word.
     compress : bool
@@ -175,7 +175,8 @@ def write_npz(
     OutputError
         If the file exists, or cannot be written.
     """
-    named = vectors.items() if isinstance(vectors, Mapping) else ((f"arr_{k}", v) for k, v in enumerate(vectors))
+    items = vectors.items() if isinstance(vectors, Mapping) else vectors
+    named = (item if isinstance(item, tuple) else (f"arr_{k}", item) for k, item in enumerate(items))
     compression = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with (
         new_file(path, overwrite=overwrite) as partial,
