@@ -137,6 +137,8 @@ def verify(model: str | os.PathLike[str], *, name: str | None = None) -> VerifyR
         )
     if row is not None and row.runs:
         checks += check_runs(elmo, row.runs)
+    elif row is not None and row.name == "seqvec":
+        checks += check_seqvec(elmo, published.data_folder() / "seqvec-reference.npz")
     elif row is not None:
         notes.append(f"no numbers computed with {row.name} are on record, so its vectors were not compared")
     return _report(model, row, checks, notes)
@@ -285,6 +287,46 @@ def check_runs(elmo: Elmo, runs: Iterable[RecordedRun]) -> list[Check]:
                 checks.append(_check_number(label, expected, value, tolerance))
     # Whoever goes on with the model should not go on from these sentences.
     elmo.reset_state()
+    return checks
+
+
+# What bio_embeddings' test embeds, as one batch from zeros; the first two are on record.
+_PROTEINS = ("PROTEIN", "SEQWENCE", "VLSXXXIEP", "")
+
+
+def check_seqvec(elmo: Elmo, reference: Path) -> list[Check]:
+    """Compare the vectors of two proteins with those that bio_embeddings published, all 46,080 numbers.
+
+    One check per protein and layer.  Its difference is the largest of |found - expected| / (1e-5 + 1e-3 |expected|),
+    the measure of bio_embeddings' own test, and may be 1.
+    """
+    elmo.reset_state()
+    vectors = elmo.embed([list(sequence) for sequence in _PROTEINS], layers="all", state="carry")
+    elmo.reset_state()
+    checks = []
+    with np.load(reference) as arrays:
+        expected = {"PROTEIN": arrays["test_case 1"], "SEQWENCE": arrays["test_case 2"]}
+    for (sequence, on_record), found in zip(expected.items(), vectors, strict=False):
+        if found.shape != on_record.shape:
+            name = f"{sequence}: shape of the vectors"
+            checks.append(Check(name, str(on_record.shape), str(found.shape), None, None, ok=False))
+            continue
+        for layer, (wanted, ours) in enumerate(
+            zip(on_record.astype(np.float64), found.astype(np.float64), strict=True)
+        ):
+            differences = np.abs(ours - wanted) / (1e-5 + 1e-3 * np.abs(wanted))
+            differences[~np.isfinite(differences)] = np.inf
+            worst = np.unravel_index(differences.argmax(), differences.shape)
+            checks.append(
+                Check(
+                    f"{sequence}, layer {layer}: the worst of {wanted.size:,} numbers, {list(map(int, worst))}",
+                    float(wanted[worst]),
+                    float(ours[worst]),
+                    float(differences.max()),
+                    1.0,
+                    ok=bool(differences.max() <= 1),
+                )
+            )
     return checks
 
 

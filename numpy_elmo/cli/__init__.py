@@ -18,6 +18,7 @@ from numpy_elmo.cli import (
     info,
     neighbors,
     next_words,
+    pairs,
     perplexity,
     plot,
     seqvec,
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="numpy-elmo", description="ELMo inference in pure NumPy.")
     parser.add_argument("--version", action="version", version=f"numpy-elmo {numpy_elmo.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    words = (next_words, perplexity, surprisal, substitutes)
+    words = (next_words, perplexity, surprisal, pairs, substitutes)
     for command in (embed, neighbors, *words, plot, seqvec, info, download, convert, verify):
         command.add_parser(commands)
     parsed = parser.parse_args(arguments)

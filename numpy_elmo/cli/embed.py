@@ -87,7 +87,8 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
         "--pool",
         choices=("mean", "max", "none"),
         default="none",
-        help='one vector a sentence, as rows of one dataset "vectors"; or one a token (none, the default)',
+        help='one vector per sentence, as rows of one dataset "vectors" or, with --use-sentence-keys, in datasets of '
+        "their own; or one per token (none, the default)",
     )
     group.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="precision to store")
     group.add_argument("--compression", help=argparse.SUPPRESS)  # of earlier versions

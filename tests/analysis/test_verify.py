@@ -9,19 +9,23 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import h5py
 import numpy as np
 import pytest
 
 from numpy_elmo import Elmo, load
-from numpy_elmo.analysis.verify import Check, check_runs, measured, verify
+from numpy_elmo.analysis.verify import Check, check_runs, check_seqvec, measured, verify
 from numpy_elmo.cli import main
 from numpy_elmo.errors import ModelNotFoundError
 from numpy_elmo.files import published
 from numpy_elmo.files.published import ArchiveMember, Measure, PublishedFile, PublishedModel, RecordedRun
+from numpy_elmo.network.state import CarriedState
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
+
+SEQVEC_SHA256 = "208baae831e6efb9cb71df13f57aa403f68fee6b598cabed299142b01c167e0d"
 
 CALLS: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("The", "bank", "is", "closed"), ("A", "river", "bank")),
@@ -365,3 +369,83 @@ def test_the_command_says_that_there_are_no_numbers(tmp_path: Path, capsys: pyte
 def test_the_command_fails_with_status_2_where_there_is_no_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "small"]) == 2
     assert "numpy-elmo download small" in capsys.readouterr().err
+
+
+# SeqVec's published vectors
+
+
+def reference_of(elmo: Elmo, path: Path) -> dict[str, np.ndarray]:
+    """Write what a made model gives for the proteins on record, embedded as one batch from zeros."""
+    vectors = elmo.embed(
+        [list(s) for s in ("PROTEIN", "SEQWENCE", "VLSXXXIEP", "")], state=CarriedState(), batch_size=4
+    )
+    arrays = {"test_case 1": vectors[0], "test_case 2": vectors[1]}
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    return arrays
+
+
+def test_the_stored_vectors_of_seqvec_are_those_that_were_published() -> None:
+    path = published.data_folder() / "seqvec-reference.npz"
+    assert path.stat().st_size <= 200_000
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == SEQVEC_SHA256
+    with np.load(path) as arrays:
+        assert {name: (a.shape, a.dtype.name) for name, a in arrays.items()} == {
+            "test_case 1": ((3, 7, 1024), "float32"),
+            "test_case 2": ((3, 8, 1024), "float32"),
+        }
+        # The token layer knows no context: E and N have one vector each, wherever they are.
+        protein, seqwence = arrays["test_case 1"][0], arrays["test_case 2"][0]
+        for place, other in ((4, 1), (4, 4), (4, 7), (6, 5)):
+            np.testing.assert_allclose(protein[place], seqwence[other], rtol=0, atol=1e-6)
+
+
+def test_all_numbers_of_both_proteins_are_compared(model_folder: Path, tmp_path: Path) -> None:
+    elmo, path = load(model_folder), tmp_path / "reference.npz"
+    arrays = reference_of(elmo, path)
+    checks = check_seqvec(elmo, path)
+    assert [check.name.split(":")[0] for check in checks] == [
+        f"{protein}, layer {layer}" for protein in ("PROTEIN", "SEQWENCE") for layer in range(3)
+    ]
+    assert all(check.ok for check in checks)
+    for name in arrays:
+        for place in [(0, 0, 0), (1, 3, 7), (2, 6, 15)]:  # any one number that differs fails its layer alone
+            for factor, ok in ((0.5, True), (2.0, False)):
+                changed = {key: array.copy() for key, array in arrays.items()}
+                changed[name][place] += np.float32(factor * (1e-5 + 1e-3 * abs(changed[name][place])))
+                np.savez(path, **changed)  # type: ignore[arg-type]
+                failed = [k for k, check in enumerate(check_seqvec(elmo, path)) if not check.ok]
+                assert failed == ([] if ok else [3 * list(arrays).index(name) + place[0]])
+
+
+def test_vectors_that_are_not_finite_or_of_another_shape_fail(model_folder: Path, tmp_path: Path) -> None:
+    elmo, path = load(model_folder), tmp_path / "reference.npz"
+    arrays = reference_of(elmo, path)
+
+    class Broken:
+        def embed(self, *_: object, **__: object) -> list[np.ndarray]:
+            found = [arrays["test_case 1"].copy(), arrays["test_case 2"]]
+            found[0][1, 2, 3] = np.nan
+            return found
+
+        def reset_state(self) -> None: ...
+
+    assert [check.ok for check in check_seqvec(cast("Elmo", Broken()), path)] == [True, False, True, True, True, True]
+    checks = check_seqvec(elmo, published.data_folder() / "seqvec-reference.npz")
+    assert [(check.ok, check.found) for check in checks] == [(False, "(3, 7, 16)"), (False, "(3, 8, 16)")]
+
+
+def test_a_folder_that_should_be_seqvec_is_compared(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "models.json").write_bytes((published.data_folder() / "models.json").read_bytes())
+    reference_of(load(model_folder), data / "seqvec-reference.npz")
+    monkeypatch.setattr(published, "data_folder", lambda: data)
+    report = verify(model_folder, name="seqvec")
+    vectors = [check for check in report.checks if "layer" in check.name and "numbers" in check.name]
+    assert len(vectors) == 6
+    assert all(check.ok for check in vectors)
+    assert not report.ok  # the files are not the published ones
+    assert main(["verify", str(model_folder), "--as", "seqvec"]) == 1
+    assert "SEQWENCE, layer 2: the worst of 128 numbers" in capsys.readouterr().out

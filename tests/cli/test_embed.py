@@ -273,7 +273,6 @@ def test_what_allennlp_has_and_we_do_not_need_is_taken(command: Command, base: E
         (["--checkpoint", "-1"], "--checkpoint must not be negative"),
         (["--checkpoint", "nan"], "--checkpoint must not be negative"),
         (["--batch-size", "0"], "batch_size must be a positive integer"),
-        (["--pool", "mean", "--use-sentence-keys"], "leave out --use-sentence-keys"),
     ],
 )
 def test_flags_that_cannot_be(command: Command, flags: list[str], message: str) -> None:
