@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import io
+import json
 import re
 import shlex
 import subprocess
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 from numpy_elmo.cli import main
+from tests.conftest import write_model
+from tests.fixtures.recipes import Recipe, options
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
@@ -22,6 +25,27 @@ BLOCK = re.compile(r"^```(python|console|text)\n(.*?)^```$", flags=re.DOTALL | r
 NEED_DEV = re.compile(r"^from dask", flags=re.MULTILINE)  # a library of [dev]
 FILES = {
     "sentences.txt": "She sat on the river bank .\nThe bank lent them some money .\n",
+    "reading.txt": "While the man hunted the deer ran into the woods .\n"
+    "While the man hunted , the deer ran into the woods .\n",
+    "times.csv": "sentence_id,token_id,milliseconds\n"
+    + "".join(f"{sentence},{token},{300 + 10 * token}\n" for sentence in (1, 2) for token in (6, 7, 8)),
+    "pairs.jsonl": "".join(
+        json.dumps(
+            {
+                "sentence_good": good,
+                "sentence_bad": bad,
+                "UID": paradigm,
+                "linguistics_term": "subject_verb_agreement",
+                "field": "morphology",
+            }
+        )
+        + "\n"
+        for good, bad, paradigm in (
+            ("The dog is here.", "The dog are here.", "agreement"),
+            ("The dogs don't see it.", "The dogs doesn't see it.", "agreement"),
+            ("The cats caterwaul.", "The cats caterwauls.", "rare_words"),
+        )
+    ),
 }
 
 
@@ -87,6 +111,9 @@ def test_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for file_name, contents in FILES.items():
         (tmp_path / file_name).write_text(contents, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    if name == "docs/proteins.md":  # a made model with vectors of SeqVec's length in the place of SeqVec
+        (tmp_path / "proteins.fasta").write_text(text.split("```text\n")[1].split("```")[0], encoding="utf-8")
+        write_model(tmp_path / "seqvec", Recipe(options({"lstm/projection_dim": 512, "lstm/dim": 512}), seed=5))
     # What a page puts into the place of other modules goes away with it.
     monkeypatch.setattr(sys, "modules", sys.modules)
     before = dict(sys.modules)
