@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from numpy_elmo.corpus.text import read_lines
+from numpy_elmo.corpus.text import file_name, read_lines
 from numpy_elmo.corpus.tokenize import tokenize
 from numpy_elmo.errors import InputError
 from numpy_elmo.language_model import LanguageModel
@@ -138,11 +138,10 @@ def read_pairs(path: str | os.PathLike[str]) -> list[MinimalPair]:
     InputError
         If the file cannot be read or a line is no such pair; the message names the line.
     """
-    name = os.fspath(path)
-    shown = "standard input" if name == "-" else name
-    pairs = [_pair(line, f"{shown}, line {number}") for number, line in read_lines(name) if line.strip()]
+    name = file_name(path)
+    pairs = [_pair(line, f"{name}, line {number}") for number, line in read_lines(path) if line.strip()]
     if not pairs:
-        raise InputError(f"{shown} holds no pair; give JSON lines with sentence_good and sentence_bad")
+        raise InputError(f"{name} holds no pair; give JSON lines with sentence_good and sentence_bad")
     return pairs
 
 

@@ -7,10 +7,14 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING
 
-from numpy_elmo.cli.common import add_language_model_arguments, load_language_model
-from numpy_elmo.corpus import read_sentences
+from numpy_elmo.cli.common import (
+    SubParsers,
+    add_language_model_arguments,
+    add_reading_arguments,
+    load_language_model,
+    text_inputs,
+)
 from numpy_elmo.language_model import LanguageModel, SurprisalRow
 from numpy_elmo.language_model.model import BATCHES_OF_WINDOW, State
 from numpy_elmo.language_model.surprisal import Unit, tsv_line
@@ -18,16 +22,13 @@ from numpy_elmo.network.batching import batches
 from numpy_elmo.network.checks import check_count
 from numpy_elmo.network.state import CarriedState
 
-if TYPE_CHECKING:
-    from numpy_elmo.cli.common import SubParsers
-
 
 def add_parser(commands: SubParsers) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "surprisal",
         help="print the surprisal of every token of a text file",
-        description="Read one tokenised sentence per line (UTF-8) and print a tab-separated table with a header and "
+        description="Read tokenised sentences and print a tab-separated table with a header and "
         "one row per token: sentence_id, token_id (both from 1), token, surprisal (forward), surprisal_backward, "
         "entropy (of the forward distribution before the token is read), rank (1: the likeliest word), unknown (1: "
         "the vocabulary lacks the token, and the numbers are those of <UNK>). The last row of a sentence is </S>, its "
@@ -35,6 +36,7 @@ def add_parser(commands: SubParsers) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="text file, or - for standard input")
     add_language_model_arguments(parser)
+    add_reading_arguments(parser)
     parser.add_argument("--unit", choices=("bits", "nats"), default="bits", help="unit of surprisal and entropy (bits)")
     parser.add_argument(
         "--state",
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = load_language_model(arguments)
     if not arguments.json:
         print("\t".join(SurprisalRow._fields))
-    sentences = read_sentences(arguments.file)
+    sentences = (sentence.tokens for sentence in text_inputs(arguments, [arguments.file], blank_lines="empty"))
     for row in _rows(model, sentences, arguments.unit, arguments.batch_size, carry=arguments.state == "carry"):
         print(_json(row) if arguments.json else tsv_line(row))
     return 0

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from numpy_elmo.corpus.conllu import column_sentences, conllu_sentences, is_no_token
+from numpy_elmo.corpus.fasta import fasta_records
 from numpy_elmo.corpus.text import STDIN as STDIN  # noqa: PLC0414 -- of the inputs, too
 from numpy_elmo.corpus.text import EncodingErrors, file_name, read_lines
 from numpy_elmo.corpus.tokenize import looks_untokenized, tokenize_with_offsets
@@ -143,7 +144,8 @@ class CorpusInputs:
         if kind == "conll":
             return _joined(column_sentences(lines, name, self.column))
         if kind == "fasta":
-            return _fasta_records(lines, name)
+            records = fasta_records(lines, name)
+            return ((line, Sentence(header.split()[0] if header else "", list(seq))) for line, header, seq in records)
         if kind == "json":
             sentences = (
                 (number, self._from_json(line, f"{name}, line {number}")) for number, line in lines if line.strip()
@@ -274,26 +276,6 @@ def _watched(sentences: Iterable[tuple[int, Sentence]], name: str) -> Iterator[t
         yield number, sentence
     if n_sentences < _SAMPLE:
         warn_if_untokenized(n_glued, n_tokens, name)
-
-
-def _fasta_records(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[int, Sentence]]:
-    header: tuple[int, str] | None = None
-    residues: list[str] = []
-    for number, line in lines:
-        row = line.strip()
-        if row.startswith(">"):
-            if header:
-                yield header[0], Sentence(header[1], residues)
-            identifier = row[1:].split()
-            header, residues = (number, identifier[0] if identifier else ""), []
-        elif row and not row.startswith(";"):
-            if header is None:
-                raise InputError(f"{name}, line {number} is no FASTA: a header, which begins with >, comes first")
-            if not all(map(_RESIDUES.fullmatch, row.split())):
-                raise InputError(f"{name}, line {number} is no FASTA sequence: residues are letters, gaps - and ends *")
-            residues += re.sub(r"[\s*-]", "", row).upper()
-    if header:
-        yield header[0], Sentence(header[1], residues)
 
 
 def _recognised(name: str, head: list[str]) -> Format:

@@ -202,8 +202,8 @@ def test_fasta_has_one_residue_a_token(tmp_path: Path, name: str) -> None:
 
 def test_fasta_that_is_none_is_named(tmp_path: Path) -> None:
     for content, message in (
-        ("MKT\n>a\nMK\n", "line 1 is no FASTA: a header"),
-        (">a\nMK7\n", "line 2 is no FASTA seq"),
+        ("MKT\n>a\nMK\n", "line 1 is not FASTA: a header"),
+        (">a\nMK7\n", "line 2 is not a FASTA seq"),
     ):
         with pytest.raises(InputError, match=message):
             read(tmp_path, content, format="fasta")

@@ -264,3 +264,12 @@ def test_errors(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], 
 def test_a_token_that_a_table_cannot_hold() -> None:
     with pytest.raises(InputError, match="sentence 3, token 2 holds a tab"):
         tsv_line(SurprisalRow(3, 2, "a\tb", 1.0, 1.0, 1.0, 1, False))
+
+
+def test_all_formats_of_text_are_read(made: LanguageModel, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    [expected] = made.surprisal([["He", "does", "n't", "like", "it", "."]])
+    path = tmp_path / "text.jsonl"
+    path.write_text(json.dumps({"item": 1, "text": "He doesn't like it."}) + "\n", encoding="utf-8")
+    lines = table(run(capsys, str(path), "--json-field", "text", "--tokenize"))
+    assert tuple(line["token"] for line in lines) == expected.tokens
+    np.testing.assert_allclose([float(line["surprisal"]) for line in lines], expected.surprisal, rtol=0, atol=1e-5)
