@@ -35,8 +35,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--options-file", metavar="FILE", help="options of a model given as a weight file")
 
 
-def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add how text files are read."""
+def add_reading_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add how text files are read, and return the group of these options."""
     group = parser.add_argument_group("reading")
     group.add_argument(
         "--format",
@@ -56,6 +56,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         default="strict",
         help="refuse bytes that are not UTF-8 (default), or read U+FFFD in their place",
     )
+    return group
 
 
 def text_inputs(arguments: argparse.Namespace, paths: list[str], blank_lines: BlankLines = "skip") -> CorpusInputs:
@@ -69,6 +70,11 @@ def text_inputs(arguments: argparse.Namespace, paths: list[str], blank_lines: Bl
         arguments.json_field,
         arguments.tokenize,
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def words_of(text: str, arguments: argparse.Namespace) -> list[str]:
@@ -149,7 +155,7 @@ def with_flags(message: object, arguments: argparse.Namespace) -> str:
     def flag(match: re.Match[str]) -> str:
         name, _, value, others = match.groups()
         name = "use_sentence_keys" if name == "sentence_keys" else name
-        if name not in vars(arguments):
+        if name not in vars(arguments) or value in ("False", "None"):
             return match[0]
         return f"--{name.replace('_', '-')}" + ("" if value == "True" else f" {value}") + others.replace("'", "")
 

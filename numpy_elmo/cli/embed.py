@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import h5py
 
-from numpy_elmo.cli.common import add_model_arguments, say, with_flags
+from numpy_elmo.cli.common import add_model_arguments, add_reading_arguments, counted, say, text_inputs, with_flags
 from numpy_elmo.cli.progress import progress
 from numpy_elmo.cli.signals import Interrupted, Signals
 from numpy_elmo.corpus.embed import EmbedOptions, FileEmbedding, format_bytes
-from numpy_elmo.corpus.inputs import STDIN, CorpusInputs
+from numpy_elmo.corpus.inputs import STDIN, BlankLines
 from numpy_elmo.elmo import CorpusReport, load
 from numpy_elmo.errors import ElmoError, InputError
 
@@ -29,7 +29,7 @@ def add_parser(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "embed",
         help="write the vectors of text files",
-        description="Read tokenised sentences, one a line (UTF-8) or CoNLL-U, gzipped or not, and write their ELMo "
+        description="Read tokenised sentences (text, CoNLL, JSON lines or FASTA, packed or not) and write their ELMo "
         'vectors in the HDF5 layout of "allennlp elmo": datasets "0", "1", ... and "sentence_to_index". All flags of '
         '"allennlp elmo" are taken; for its numbers add --state carry.',
     )
@@ -37,30 +37,17 @@ def add_parser(commands: SubParsers) -> None:
     parser.add_argument("output", metavar="OUTPUT", help="HDF5 file to write")
     add_model_arguments(parser)
     parser.add_argument("--weight-file", metavar="FILE", help="the same as --model, with --options-file")
-    _add_reading(parser)
+    reading = add_reading_arguments(parser)
+    reading.add_argument(
+        "--blank-lines",
+        choices=get_args(BlankLines),
+        default="error",
+        help="what a blank line is: an error (default), an empty sentence, or nothing, with no number of its own",
+    )
     _add_vectors(parser)
     _add_running(parser)
     _add_ignored(parser)
     parser.set_defaults(run=run)
-
-
-def _add_reading(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("reading")
-    group.add_argument(
-        "--format", choices=("auto", "text", "conllu"), default="auto", help="format of the files (by their names)"
-    )
-    group.add_argument(
-        "--blank-lines",
-        choices=("error", "empty", "skip"),
-        default="error",
-        help="what a blank line is: an error (default), an empty sentence, or nothing, with no number of its own",
-    )
-    group.add_argument(
-        "--encoding-errors",
-        choices=("strict", "replace"),
-        default="strict",
-        help="refuse bytes that are not UTF-8 (default), or read U+FFFD in their place",
-    )
 
 
 def _add_vectors(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +106,8 @@ def _add_ignored(parser: argparse.ArgumentParser) -> None:
 
 
 def _layers(text: str) -> str | int:
+    if text == "mean":
+        raise argparse.ArgumentTypeError("did you mean average?")
     return int(text) if text.lstrip("-").isdecimal() else text
 
 
@@ -189,7 +178,9 @@ def _job(arguments: argparse.Namespace) -> FileEmbedding:
         raise InputError(
             f"{output}, the last of the files, is to be written, and is no HDF5 file; was OUTPUT forgotten?"
         )
-    inputs = CorpusInputs(tuple(arguments.input), arguments.format, arguments.blank_lines, arguments.encoding_errors)
+    if output.suffix.lower() == ".npz":
+        raise InputError(f"{output}: vectors are written as HDF5; give a name that ends in .hdf5")
+    inputs = text_inputs(arguments, arguments.input, arguments.blank_lines)
     options = EmbedOptions(
         layers=arguments.layers,
         state=arguments.state,
@@ -210,12 +201,11 @@ def _kept(job: FileEmbedding | None) -> str:
 
 
 def _summarise(job: FileEmbedding, report: CorpusReport) -> None:
-    print(
-        f"{job.output}: {report.n_sentences} sentences, {report.n_tokens} tokens, {job.n_features} features per layer"
-    )
+    sentences, tokens = counted(report.n_sentences, "sentence"), counted(report.n_tokens, "token")
+    print(f"{job.output}: {sentences}, {tokens}, {job.n_features} features per layer")
     if report.first_cut is not None:
         sentence, place = report.first_cut
         print(
-            f"{report.n_cut_tokens} tokens were longer than the model reads and were cut; the first one is token "
-            f"{place} of sentence {sentence}"
+            f"cut to what the model reads: {counted(report.n_cut_tokens, 'token')}; the first one is token {place} of "
+            f"sentence {sentence}"
         )

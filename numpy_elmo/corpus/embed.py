@@ -34,7 +34,7 @@ from numpy_elmo.corpus.resume import (
     model_digest,
     part_of,
 )
-from numpy_elmo.corpus.write import POOLED, Datasets, StoredType, stored, write_sentence_map
+from numpy_elmo.corpus.write import POOLED, Datasets, StoredType, stored, write_offsets, write_sentence_map
 from numpy_elmo.elmo import CorpusReport, Elmo
 from numpy_elmo.errors import ElmoError, OutputError
 from numpy_elmo.files.writing import check_target, new_hdf5, output_errors
@@ -239,10 +239,13 @@ class FileEmbedding:
 
         def create(k: int, sentence: Sentence) -> None:
             shape = (*n_layers, *([] if options.pool != "none" else [len(sentence.tokens)]), n_features)
+            made = None
             if options.sentence_keys:
-                datasets.create_for(k, sentence.text, shape)
+                made = datasets.create_for(k, sentence.text, shape)
             elif options.pool == "none":
-                datasets.create(str(k), shape)
+                made = datasets.create(str(k), shape)
+            if made is not None and options.pool == "none" and sentence.offsets is not None:
+                write_offsets(made, sentence.offsets)
             if options.sentence_map and not options.sentence_keys:
                 index[sentence.text] = str(k)
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.corpus.tokenize import tokenize
-from numpy_elmo.corpus.write import POOLED, SENTENCE_MAP
+from numpy_elmo.corpus.write import OFFSETS, POOLED, SENTENCE_MAP
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, VectorsNotFoundError
 from numpy_elmo.files.places import to_path
 from numpy_elmo.layers.arrays import Array
@@ -42,7 +42,6 @@ _DIGITS = re.compile(r"([0-9]+)")
 _NUMBERED = re.compile(r"(arr_)?[0-9]+")  # "7" in HDF5, "arr_7" as numpy.savez has it
 _ATTRIBUTE = "numpy_elmo"  # what the file was made with, in ours
 _ORIGINAL_ID = "original_id"  # an attribute of SeqVec's datasets
-OFFSETS = "offsets"  # an attribute of ours: (tokens, 2), first character and the one after the last
 
 
 class EmbeddingFile(Sequence[Array]):

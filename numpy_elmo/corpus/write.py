@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from numpy_elmo.errors import InputError, OutputError
 from numpy_elmo.files.writing import new_file, new_hdf5, output_errors
-from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.arrays import Array, check_vectors
+from numpy_elmo.network.checks import check_tokens
 
 SENTENCE_MAP = "sentence_to_index"
 POOLED = "vectors"
+OFFSETS = "offsets"
+
+# An attribute has 64 KiB.
+MAX_OFFSETS = 8000
 
 StoredType: TypeAlias = Literal["float32", "float16"]
 
@@ -77,6 +83,12 @@ def write_dataset(dataset: h5py.h5d.DatasetID, data: Array) -> None:
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data)
 
 
+def write_offsets(dataset: h5py.h5d.DatasetID, offsets: Sequence[tuple[int, int]]) -> None:
+    """Write where each token is in the raw text, (tokens, 2), unless that is more than an attribute can hold."""
+    if len(offsets) <= MAX_OFFSETS:
+        h5py.Dataset(dataset).attrs[OFFSETS] = np.array(offsets, np.int32).reshape(-1, 2)
+
+
 def stored(vectors: Array, dtype: StoredType, index: int) -> Array:
     """Return vectors in the precision of a file; raise OutputError if a value would become infinite."""
     if dtype == "float16" and vectors.size and np.abs(vectors).max() > np.finfo(np.float16).max:
@@ -122,21 +134,33 @@ class VectorFile:
     def __enter__(self) -> VectorFile:
         return self
 
-    def write(self, tokens: list[str], vectors: Array) -> None:
+    def write(self, tokens: Iterable[str], vectors: npt.ArrayLike) -> None:
         """Append a sentence.
 
         Parameters
         ----------
-        tokens : list of str
+        tokens : iterable of str
             The sentence, for the map.
-        vectors : ndarray
+        vectors : ndarray, shape (..., n_tokens, n_features)
             Its vectors.
+
+        Raises
+        ------
+        InputTypeError
+            If the tokens are not strings, or the vectors are not numbers.
+        InputError
+            If tokens and vectors differ in number, or a value is not finite.
         """
         key = str(self._n_sentences)
-        data = stored(vectors, "float32", self._n_sentences)
+        sentence = check_tokens(tokens)
+        data = stored(check_vectors(vectors), "float32", self._n_sentences)
+        if data.shape[-2] != len(sentence):
+            raise InputError(f"sentence {key} has {len(sentence)} tokens and {data.shape[-2]} vectors; give one each")
+        if not np.isfinite(data).all():
+            raise InputError(f"the vectors of sentence {key} hold NaN or infinity")
         with output_errors(self.path, RuntimeError):
             write_dataset(self._datasets.create(key, data.shape), data)
-        self._index[" ".join(tokens)] = key
+        self._index[" ".join(sentence)] = key
         self._n_sentences += 1
 
     def __exit__(self, *exception: object) -> None:

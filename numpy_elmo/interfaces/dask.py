@@ -34,9 +34,11 @@ from numpy_elmo.corpus.resume import TextDigest, differences, model_digest
 from numpy_elmo.corpus.write import stored
 from numpy_elmo.elmo import Elmo, load
 from numpy_elmo.errors import InputError, MissingExtraError, OutputError, PartsFailedError
+from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.layers.pooling import pool
 from numpy_elmo.network.batching import batches
+from numpy_elmo.network.checks import check_count
 
 try:
     from dask.distributed import Client, as_completed, get_client
@@ -92,7 +94,7 @@ class _Part:
 
 
 def embed_files(
-    pattern: str,
+    pattern: str | os.PathLike[str],
     model: str | os.PathLike[str],
     output_folder: str | os.PathLike[str],
     *,
@@ -100,6 +102,7 @@ def embed_files(
     sentences_per_part: int = 10_000,
     file_format: FileFormat = "hdf5",
     options: EmbedOptions | None = None,
+    **reading: Any,
 ) -> FilesReport:
     """Embed the sentences of many files.
 
@@ -109,8 +112,8 @@ def embed_files(
 
     Parameters
     ----------
-    pattern : str
-        The files, as for `glob.glob`: one sentence a line, or CoNLL-U, gzipped or not.
+    pattern : str or path
+        A file, or a pattern as for `glob.glob`.
     model : str or path
         A folder, a zip or a model's name, as for `numpy_elmo.load`.
     output_folder : str or path
@@ -124,6 +127,8 @@ def embed_files(
         pooled vectors of one layer, or of a mean of them.
     options : EmbedOptions, optional
         What to make of each sentence: layers, pooling, precision and so on.
+    **reading
+        How the files are read, such as ``tokenize=True``: see `numpy_elmo.corpus.inputs.CorpusInputs`.
 
     Returns
     -------
@@ -139,18 +144,18 @@ def embed_files(
         If the folder cannot be made.
     """
     options = options or EmbedOptions()
-    if sentences_per_part < 1:
-        raise InputError(f"sentences_per_part must be positive, not {sentences_per_part}")
+    sentences_per_part = check_count("sentences_per_part", sentences_per_part)
     if file_format == "parquet" and (options.pool == "none" or options.layers == "all"):
         raise InputError('Parquet holds one vector a sentence: give EmbedOptions(pool="mean", layers="average")')
-    paths = _files(pattern)
+    CorpusInputs((), **reading)  # raises if something is wrong with it
+    paths = _files(to_path(pattern, "pattern must be a file or a pattern"))
     folder = Path(output_folder).absolute()
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     cluster = client or get_client()
     failed: dict[str, str] = {}
     parts: list[_Part] = []
-    sizes = [(cluster.submit(_measure, path, pure=False), path) for path in paths]
+    sizes = [(cluster.submit(_measure, CorpusInputs((path,), **reading), pure=False), path) for path in paths]
     for future, path in sizes:
         try:
             n_sentences = future.result()
@@ -158,7 +163,7 @@ def embed_files(
             failed[path] = _reason(error)
             continue
         for k, start in enumerate(range(0, n_sentences, sentences_per_part)):
-            inputs = CorpusPart((path,), start=start, stop=min(start + sentences_per_part, n_sentences))
+            inputs = CorpusPart((path,), **reading, start=start, stop=min(start + sentences_per_part, n_sentences))
             name = f"{Path(path).name}-{k:0{_DIGITS}}.{file_format}"
             parts.append(_Part(name, inputs, _everywhere(model), str(folder), file_format, options))
     report = _run(cluster, parts, failed)
@@ -167,10 +172,12 @@ def embed_files(
     return report
 
 
-def _files(pattern: str) -> list[str]:
-    paths = [os.fspath(Path(path).absolute()) for path in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 -- any pattern, absolute ones too
+def _files(pattern: Path) -> list[str]:
+    # A file may have a name that is a pattern too.
+    found = [pattern] if pattern.is_file() else sorted(glob.glob(str(pattern), recursive=True))  # noqa: PTH207 -- absolute patterns too
+    paths = [os.fspath(Path(path).absolute()) for path in found]
     if not paths:
-        raise InputError(f"there is no file {pattern!r}; give a pattern such as 'corpus/*.txt'")
+        raise InputError(f"there is no file {str(pattern)!r}; give a pattern such as 'corpus/*.txt'")
     names = Counter(Path(path).name for path in paths)
     if twice := [name for name, count in names.items() if count > 1]:
         raise InputError(
@@ -219,10 +226,11 @@ def _model(model: str) -> Elmo:
         return _load_once(model)
 
 
-def _measure(path: str) -> int:
-    if not Path(path).is_file():
-        raise InputError(f"{path} is not a regular file; give the names of files")
-    return sum(1 for _ in CorpusInputs((path,)))
+def _measure(inputs: CorpusInputs) -> int:
+    for path in inputs.paths:
+        if not Path(path).is_file():
+            raise InputError(f"{path} is not a regular file; give the names of files")
+    return sum(1 for _ in inputs)
 
 
 def _make(part: _Part) -> tuple[bool, int]:

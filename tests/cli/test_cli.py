@@ -34,7 +34,7 @@ def test_a_line_of_a_text_file_becomes_tensorflows_vectors(tmp_path: Path) -> No
     (tmp_path / "in.txt").write_text("Where have you placed the point\n", encoding="utf-8")
     result = run("embed", "in.txt", "out.hdf5", "--model", BASE, folder=tmp_path)
     assert (result.returncode, result.stderr) == (0, b"")
-    assert b"1 sentences, 6 tokens" in result.stdout
+    assert b"1 sentence, 6 tokens" in result.stdout
     with h5py.File(tmp_path / "out.hdf5") as file:
         vectors = file["0"][()]
     assert vectors.dtype == np.float32

@@ -285,9 +285,7 @@ def test_flags_that_cannot_be(command: Command, flags: list[str], message: str) 
 def test_cut_tokens_are_counted_at_the_end(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     (command.folder / "in.txt").write_text("a b\nc " + "x" * 10**6 + " " + "y" * 49 + "\n")
     assert main(["embed", str(command.folder / "in.txt"), str(command.out), "--model", BASE]) == 0
-    assert "2 tokens were longer than the model reads and were cut; the first one is token 1 of sentence 1" in (
-        capsys.readouterr().out
-    )
+    assert "cut to what the model reads: 2 tokens; the first one is token 1 of sentence 1" in (capsys.readouterr().out)
 
 
 # -- progress ----------------------------------------------------------------------------------------------------------

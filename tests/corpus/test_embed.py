@@ -357,9 +357,9 @@ def test_an_unfinished_run_is_neither_lost_nor_mixed_up(
         ([], "out.hdf5.part is an unfinished run; continue it with --resume, or begin anew with --overwrite"),
         (["--resume", "--model", smallest], "out.hdf5.part was made with another model; give the same"),
         (["--resume", "--top"], "was made with --layers all"),
-        (["--resume", "--state", "carry", "--batch-size", "8"], "was made with state='reset', batch_size=64"),
+        (["--resume", "--state", "carry", "--batch-size", "8"], "was made with --state reset, --batch-size 64"),
         (["--resume", "--dtype", "float16"], "--dtype float32"),
-        (["--resume", "--pool", "max"], "pool='none'"),
+        (["--resume", "--pool", "max"], "--pool none"),
         (["--resume", "--forget-sentences"], "sentence_map=True"),
         (["--resume", "--use-sentence-keys"], "sentence_keys=False"),
     ):

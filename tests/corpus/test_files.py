@@ -35,7 +35,7 @@ from tests.agreement.tensorflow_outputs import FIXTURES
 
 
 def numbered_vectors(n: int) -> list[Array]:
-    return [np.full((2, k % 3 + 1, 4), k, dtype=np.float32) for k in range(n)]
+    return [np.full((k % 3 + 1, 2, 4), k, dtype=np.float32) for k in range(n)]
 
 
 @pytest.fixture
