@@ -48,7 +48,6 @@ def pool(vectors: npt.ArrayLike, pooling: Pooling) -> Array:
     Examples
     --------
     >>> import numpy as np
-    import numpy.typing as npt
     >>> pool(np.array([[1.0, 2.0], [3.0, 8.0]]), "mean")
     array([2., 5.])
     """
