@@ -37,6 +37,7 @@ def test_tokenised_text_knows_the_places_of_its_tokens(tmp_path: Path, base: Elm
                 np.testing.assert_array_equal(embeddings[which], embeddings[k])
                 offsets = embeddings.offsets(which)
                 assert offsets is not None
+            assert offsets is not None
             raw = [line[first:after].replace("“", '"').replace("”", '"') for first, after in offsets]
             assert raw == sentence
 
