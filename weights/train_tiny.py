@@ -26,15 +26,16 @@ import argparse
 import json
 import math
 import sys
+import tempfile
 import time
-from collections import Counter
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from numpy_elmo.network.characters import N_CHARACTERS, PADDING, SENTENCE_END, SENTENCE_START, character_ids
@@ -58,16 +59,18 @@ OPTIONS: dict[str, Any] = {
     },
 }
 UNKNOWN = "<UNK>"
-VOCABULARY_SIZE = 10_000  # softmax rows, with <S>, </S> and <UNK>
+VOCABULARY_SIZE = 15_000  # softmax rows, with <S>, </S> and <UNK>
 DROPOUT = 0.1
-TOKENS_PER_BATCH = 2048
-LEARNING_RATE = 3e-3
-WARM_UP_STEPS = 500
-DECAY_FRACTION = 0.4  # the last part of the run, over which the learning rate falls to zero
+N_WORKERS = 2  # processes, each with one thread and half of every batch
+TOKENS_PER_BATCH = 4096
+LEARNING_RATE = 2e-3
+WARM_UP_STEPS = 100
+DECAY_FRACTION = 0.5  # the last part of the run, over which the learning rate falls to zero
 MAX_GRADIENT_NORM = 1.0
-N_SAMPLES = 1536  # softmax rows drawn a batch, shared by all of its positions
-FULL_SOFTMAX_EPOCHS = 1
-CHECKPOINT_EVERY = 250
+N_SAMPLES = 1536  # softmax rows drawn per worker and batch, shared by all of its positions
+FULL_SOFTMAX_FRACTION = 0.1  # the last part of the run, which normalises over the whole vocabulary
+CHECKPOINT_EVERY = 100
+STEPS = 6000
 
 
 # -- data ------------------------------------------------------------------------------------------------------------
@@ -77,26 +80,27 @@ class Corpus:
     """Sentences as arrays of type ids, grouped by length; the character row and softmax row of every type."""
 
     def __init__(self, path: Path, vocabulary: list[str] | None = None) -> None:
+        type_id: dict[str, int] = {SENTENCE_START: 0, SENTENCE_END: 1}
+        by_length: dict[int, list[int]] = {}
         with path.open(encoding="utf-8") as file:
-            sentences = [line.split() for line in file]
-        sentences = [sentence for sentence in sentences if sentence]
-        counts = Counter(token for sentence in sentences for token in sentence)
+            for line in file:
+                if tokens := line.split():
+                    ids = by_length.setdefault(len(tokens) + 2, [])
+                    ids.append(0)
+                    ids += [type_id.setdefault(token, len(type_id)) for token in tokens]
+                    ids.append(1)
+        self.by_length = {n: np.array(ids, dtype=np.int32).reshape(-1, n) for n, ids in sorted(by_length.items())}
+        types = list(type_id)
         if vocabulary is None:
-            ranked = sorted(counts, key=lambda word: (-counts[word], word))
-            vocabulary = [SENTENCE_START, SENTENCE_END, UNKNOWN, *ranked[: VOCABULARY_SIZE - 3]]
+            counts = sum(np.bincount(rows.ravel(), minlength=len(types)) for rows in self.by_length.values())
+            ranked = sorted(range(2, len(types)), key=lambda i: (-counts[i], types[i]))
+            vocabulary = [SENTENCE_START, SENTENCE_END, UNKNOWN, *(types[i] for i in ranked[: VOCABULARY_SIZE - 3])]
         self.vocabulary = vocabulary
-        types = [SENTENCE_START, SENTENCE_END, *counts]
-        type_id = {word: i for i, word in enumerate(types)}
         softmax_row = {word: i for i, word in enumerate(vocabulary)}
+        self.softmax_row = torch.tensor([softmax_row.get(word, softmax_row[UNKNOWN]) for word in types])
         max_characters = OPTIONS["char_cnn"]["max_characters_per_token"]
         self.characters = torch.from_numpy(character_ids(types, max_characters))
         self.n_used = (self.characters != PADDING).sum(1)  # characters of each type, with its boundaries
-        self.softmax_row = torch.tensor([softmax_row.get(word, softmax_row[UNKNOWN]) for word in types])
-        by_length: dict[int, list[list[int]]] = {}
-        for sentence in sentences:
-            ids = [0, *(type_id[token] for token in sentence), 1]
-            by_length.setdefault(len(ids), []).append(ids)
-        self.by_length = {length: np.array(rows) for length, rows in sorted(by_length.items())}
 
     def batches(self, rng: np.random.Generator) -> list[np.ndarray]:
         """All sentences once, as ``(B, T)`` arrays of type ids, in an order drawn from ``rng``."""
@@ -124,20 +128,21 @@ class LstmSteps(torch.autograd.Function):
         two, n_steps, n_rows, width = x.shape
         d = width // 4
         cell_clip, proj_clip = OPTIONS["lstm"]["cell_clip"], OPTIONS["lstm"]["proj_clip"]
-        gates = torch.empty_like(x)
-        cells = x.new_zeros(two, n_steps + 1, n_rows, d)
-        tanh_cells = x.new_empty(two, n_steps, n_rows, d)
+        recurrent, projection = recurrent.bfloat16(), projection.bfloat16()
+        gates = torch.empty(x.shape)
+        cells = torch.zeros(two, n_steps + 1, n_rows, d)
+        tanh_cells = torch.empty(two, n_steps, n_rows, d)
         outputs = x.new_zeros(two, n_steps + 1, n_rows, projection.shape[2])
         for t in range(n_steps):
-            z = torch.baddbmm(x[:, t], outputs[:, t], recurrent)  # [2, B, 4D]
+            z = gates[:, t]  # [2, B, 4D]
+            z.copy_(torch.baddbmm(x[:, t], outputs[:, t], recurrent))
             z[..., :d].sigmoid_()
             z[..., d : 2 * d].tanh_()
             z[..., 2 * d :].sigmoid_()
             i, j, f, o = z.chunk(4, -1)
-            gates[:, t] = z
             cells[:, t + 1] = torch.addcmul(i * j, f, cells[:, t]).clamp_(-cell_clip, cell_clip)
-            tanh_cells[:, t] = cells[:, t + 1].tanh()
-            outputs[:, t + 1] = torch.bmm(o * tanh_cells[:, t], projection).clamp_(-proj_clip, proj_clip)
+            torch.tanh(cells[:, t + 1], out=tanh_cells[:, t])
+            outputs[:, t + 1] = torch.bmm((o * tanh_cells[:, t]).bfloat16(), projection).clamp_(-proj_clip, proj_clip)
         ctx.save_for_backward(gates, cells, tanh_cells, outputs, recurrent, projection)
         return outputs[:, 1:].clone()
 
@@ -148,31 +153,33 @@ class LstmSteps(torch.autograd.Function):
         two, n_steps, n_rows, width = gates.shape
         d = width // 4
         cell_clip, proj_clip = OPTIONS["lstm"]["cell_clip"], OPTIONS["lstm"]["proj_clip"]
-        d_x = torch.empty_like(gates)
+        d_x = torch.empty(gates.shape, dtype=torch.bfloat16)
         d_h = torch.empty_like(upstream)
-        d_cell = upstream.new_zeros(two, n_rows, d)
-        d_recurrent_output = upstream.new_zeros(two, n_rows, upstream.shape[3])
+        d_cell = cells.new_zeros(two, n_rows, d)
+        d_recurrent_output = torch.zeros_like(upstream[:, 0])
         recurrent_t, projection_t = recurrent.transpose(1, 2), projection.transpose(1, 2)
+        open_outputs = outputs[:, 1:].abs() < proj_clip
+        open_cells = cells[:, 1:].abs() < cell_clip
+        z = torch.empty_like(gates[:, 0])  # [2, B, 4D]
         for t in reversed(range(n_steps)):
             i, j, f, o = gates[:, t].chunk(4, -1)
             tanh_cell = tanh_cells[:, t]
-            open_output = outputs[:, t + 1].abs() < proj_clip
-            d_h[:, t] = (upstream[:, t] + d_recurrent_output) * open_output
-            d_m = torch.bmm(d_h[:, t], projection_t)  # [2, B, D]
-            d_cell = d_cell + d_m * o * (1 - tanh_cell * tanh_cell)
-            d_cell *= cells[:, t + 1].abs() < cell_clip
-            z = d_x[:, t]
+            d_h[:, t] = (upstream[:, t] + d_recurrent_output) * open_outputs[:, t]
+            d_m = torch.bmm(d_h[:, t], projection_t).float()  # [2, B, D]
+            d_cell += d_m * o * (1 - tanh_cell * tanh_cell)
+            d_cell *= open_cells[:, t]
             z[..., :d] = d_cell * j * i * (1 - i)
             z[..., d : 2 * d] = d_cell * i * (1 - j * j)
             z[..., 2 * d : 3 * d] = d_cell * cells[:, t] * f * (1 - f)
             z[..., 3 * d :] = d_m * tanh_cell * o * (1 - o)
-            d_recurrent_output = torch.bmm(z, recurrent_t)
-            d_cell = d_cell * f
+            d_x[:, t] = z
+            d_recurrent_output = torch.bmm(d_x[:, t], recurrent_t)
+            d_cell *= f
         flat_x = d_x.flatten(1, 2)  # [2, T*B, 4D]
         d_recurrent = torch.bmm(outputs[:, :-1].flatten(1, 2).transpose(1, 2), flat_x)
-        m = (gates[..., 3 * d :] * tanh_cells).flatten(1, 2)
+        m = (gates[..., 3 * d :] * tanh_cells).flatten(1, 2).bfloat16()
         d_projection = torch.bmm(m.transpose(1, 2), d_h.flatten(1, 2))
-        return d_x, d_recurrent, d_projection
+        return d_x, d_recurrent.float(), d_projection.float()
 
 
 class BiLM(nn.Module):
@@ -231,15 +238,15 @@ class BiLM(nn.Module):
         return F.dropout(x, DROPOUT, self.training)
 
     def sampled_loss(self, h: Tensor, targets: Tensor, samples: Tensor, log_expected: Tensor) -> Tensor:
-        """Mean negative log-likelihood among the target and the ``samples``, logits corrected by the proposal."""
+        """Summed negative log-likelihood among the target and the ``samples``, logits corrected by the proposal."""
         true = (h * self.softmax_w[targets]).sum(1) + self.softmax_b[targets] - log_expected[targets]
-        other = F.linear(h, self.softmax_w[samples], self.softmax_b[samples] - log_expected[samples])
+        other = F.linear(h, self.softmax_w[samples]).float() + (self.softmax_b[samples] - log_expected[samples])
         other = other.masked_fill(samples == targets.unsqueeze(1), -torch.inf)
-        return (torch.logaddexp(true, other.logsumexp(1)) - true).mean()
+        return (torch.logaddexp(true, other.logsumexp(1)) - true).sum()
 
     def losses(self, h: Tensor, targets: Tensor) -> Tensor:
         """Negative log-likelihood of every target over the whole vocabulary."""
-        return F.cross_entropy(F.linear(h, self.softmax_w, self.softmax_b), targets, reduction="none")
+        return F.cross_entropy(F.linear(h, self.softmax_w, self.softmax_b).float(), targets, reduction="none")
 
 
 def targets_of(batch: Tensor, corpus: Corpus) -> Tensor:
@@ -265,7 +272,9 @@ def perplexities(model: BiLM, corpus: Corpus) -> tuple[float, float]:
     for rows in corpus.batches(np.random.default_rng(0)):
         batch = torch.from_numpy(rows)
         targets = targets_of(batch, corpus)
-        h = model(batch, corpus)
+        with torch.autocast("cpu", torch.bfloat16):
+            h = model(batch, corpus)
+        h = h.float()
         for direction in range(2):
             total[direction] += model.losses(h[direction].flatten(0, 1), targets[direction].flatten()).sum().item()
         n += targets[0].numel()
@@ -274,9 +283,8 @@ def perplexities(model: BiLM, corpus: Corpus) -> tuple[float, float]:
     return float(forward), float(backward)
 
 
-def write_model(model: BiLM, vocabulary: list[str], folder: Path) -> None:
-    """Write the four files of the published layout; each appears under its name only when whole."""
-    p = OPTIONS["lstm"]["projection_dim"]
+def published_layout(model: BiLM) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The datasets of ``weights.hdf5`` and ``softmax_weights.hdf5``, as views of the parameters."""
     bilm: dict[str, Tensor] = {"char_embed": model.char_embed}
     for i, (w, b) in enumerate(zip(model.cnn_w, model.cnn_b, strict=True)):
         bilm[f"CNN/W_cnn_{i}"] = w.permute(2, 1, 0).unsqueeze(0)  # [1, width, E, n]
@@ -290,30 +298,66 @@ def write_model(model: BiLM, vocabulary: list[str], folder: Path) -> None:
             bilm[f"{cell}/W_0"] = model.lstm_w[layer][direction]
             bilm[f"{cell}/B"] = model.lstm_b[layer][direction]
             bilm[f"{cell}/W_P_0"] = model.lstm_w_p[layer][direction]
-    softmax = {"softmax/W": model.softmax_w, "softmax/b": model.softmax_b}
-    assert model.softmax_w.shape == (len(vocabulary), p)
+    return bilm, {"softmax/W": model.softmax_w, "softmax/b": model.softmax_b}
 
+
+@torch.no_grad()
+def start_from(model: BiLM, folder: Path, vocabulary: list[str]) -> None:
+    """Copy the weights of an earlier model of the same sizes; the softmax rows of words new to it stay."""
+    bilm, softmax = published_layout(model)
+    with h5py.File(folder / "weights.hdf5", "r") as file:
+        for name, tensor in bilm.items():
+            tensor.copy_(torch.from_numpy(file[name][()]))
+    row = {word: i for i, word in enumerate((folder / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1])}
+    known = [i for i, word in enumerate(vocabulary) if word in row]
+    with h5py.File(folder / "softmax_weights.hdf5", "r") as file:
+        softmax["softmax/b"].fill_(float(file["softmax/b"][()].min()))
+        softmax["softmax/W"].mul_(0.1)
+        for name, tensor in softmax.items():
+            tensor[known] = torch.from_numpy(file[name][()])[[row[vocabulary[i]] for i in known]]
+
+
+def write_model(model: BiLM, vocabulary: list[str], folder: Path) -> None:
+    """Write the four files of the published layout; each appears under its name only when whole."""
+    bilm, softmax = published_layout(model)
+    assert len(model.softmax_w) == len(vocabulary)
     folder.mkdir(parents=True, exist_ok=True)
     for name, tensors in (("weights.hdf5", bilm), ("softmax_weights.hdf5", softmax)):
         with h5py.File(folder / f"{name}.part", "w") as file:
             for dataset, tensor in tensors.items():
-                file[dataset] = tensor.detach().numpy()
+                file[dataset] = tensor.detach().half().numpy()
         (folder / f"{name}.part").replace(folder / name)
     (folder / "options.json").write_text(json.dumps(OPTIONS) + "\n", encoding="utf-8")
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
 
 
-def train(arguments: argparse.Namespace) -> None:
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    partial = path.with_name(path.name + ".part")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def add_up(model: BiLM) -> None:
+    """Replace the gradients by their sums over the workers."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in parameters])
+    distributed.all_reduce(flat)
+    for p, gradient in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        p.grad = gradient.view_as(p)
+
+
+def work(worker: int, arguments: argparse.Namespace, corpus: Corpus, heldout: Corpus, meeting: str) -> None:
+    """Train on the rows of every batch that are `worker`'s; worker 0 reports and saves."""
+    torch.set_num_threads(1)  # two workers of one thread each wait once per step, two threads once per operation
+    distributed.init_process_group("gloo", f"file://{meeting}", rank=worker, world_size=N_WORKERS)
     torch.manual_seed(arguments.seed)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    corpus = Corpus(arguments.corpus / "train.txt")
-    heldout = Corpus(arguments.corpus / "heldout.txt", corpus.vocabulary)
     model = BiLM()
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
     steps_per_epoch = len(corpus.batches(np.random.default_rng(0)))
-    n_steps = steps_per_epoch * arguments.epochs
+    n_steps = arguments.steps
     step = 0
+    if arguments.initial:
+        start_from(model, arguments.initial, corpus.vocabulary)
     if arguments.state.exists():
         state = torch.load(arguments.state)
         model.load_state_dict(state["model"])
@@ -325,62 +369,87 @@ def train(arguments: argparse.Namespace) -> None:
     proposal = torch.log1p(1 / (ranks + 1.0)) / math.log(VOCABULARY_SIZE + 1)
     log_expected = torch.log(-torch.expm1(N_SAMPLES * torch.log1p(-proposal)))
 
-    n_tokens, since, running = 0, time.perf_counter(), 0.0
+    n_tokens, since, running, n_since = 0, time.perf_counter(), 0.0, 0
     batches: list[np.ndarray] = []
     while step < n_steps:
         epoch, position = divmod(step, steps_per_epoch)
         if not batches or position == 0:
             batches = corpus.batches(np.random.default_rng([arguments.seed, epoch]))
-        torch.manual_seed(arguments.seed * 1_000_003 + step)  # dropout and samples of a step, whenever it runs
-        batch = torch.from_numpy(batches[position])
+        # The dropout and the samples of a step are the same whenever it runs.
+        torch.manual_seed((arguments.seed * 1_000_003 + step) * N_WORKERS + worker)
+        whole = batches[position]
+        batch = torch.from_numpy(whole[worker::N_WORKERS])
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, n_steps)
-        h = model(batch, corpus).flatten(0, 2)
-        targets = targets_of(batch, corpus).flatten()
-        if epoch >= arguments.epochs - FULL_SOFTMAX_EPOCHS:
-            loss = model.losses(h, targets).mean()
-        else:
-            samples = torch.multinomial(proposal, N_SAMPLES, replacement=True).unique()
-            loss = model.sampled_loss(h, targets, samples, log_expected)
         optimizer.zero_grad()
-        loss.backward()
+        if len(batch):  # a batch of one sentence leaves nothing for the second worker
+            with torch.autocast("cpu", torch.bfloat16):
+                h = model(batch, corpus).flatten(0, 2)
+                targets = targets_of(batch, corpus).flatten()
+                if step >= (1 - FULL_SOFTMAX_FRACTION) * n_steps:
+                    loss = model.losses(h, targets).sum()
+                else:
+                    samples = torch.multinomial(proposal, N_SAMPLES, replacement=True).unique()
+                    loss = model.sampled_loss(h, targets, samples, log_expected)
+            loss = loss / (2 * whole.shape[0] * (whole.shape[1] - 1))
+            loss.backward()
+            running += loss.item() * len(whole) / len(batch)
+        add_up(model)
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
         optimizer.step()
         step += 1
-        n_tokens += batch.numel()
-        running += loss.item()
+        if worker > 0:
+            continue
+        n_tokens += whole.size
+        n_since += 1
         if step % 50 == 0:
             elapsed = time.perf_counter() - since
-            minutes_left = (n_steps - step) * elapsed / 50 / 60
+            minutes_left = (n_steps - step) * elapsed / n_since / 60
             print(
-                f"step {step}/{n_steps}  epoch {step / steps_per_epoch:.2f}  loss {running / 50:.3f}"
-                f"  {n_tokens / elapsed:,.0f} tokens/s  {minutes_left:.0f} min left",
+                f"{time.strftime('%H:%M:%S')}  step {step}/{n_steps}  epoch {step / steps_per_epoch:.2f}"
+                f"  loss {running / n_since:.3f}  {n_tokens / elapsed:,.0f} tokens/s  {minutes_left:.0f} min left",
                 flush=True,
             )
-            n_tokens, since, running = 0, time.perf_counter(), 0.0
+            n_tokens, since, running, n_since = 0, time.perf_counter(), 0.0, 0
         if step % CHECKPOINT_EVERY == 0 or step == n_steps:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-            partial = arguments.state.with_name(arguments.state.name + ".part")
-            torch.save(state, partial)
-            partial.replace(arguments.state)
+            save_state(
+                arguments.state, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            )
         if step % (4 * CHECKPOINT_EVERY) == 0 or step == n_steps:
             forward, backward = perplexities(model, heldout)
-            print(f"step {step}/{n_steps}  held-out perplexity: forward {forward:.1f}, backward {backward:.1f}")
+            print(f"step {step}/{n_steps}  held-out perplexity: forward {forward:.1f}, backward {backward:.1f}", flush=True)
             write_model(model, corpus.vocabulary, arguments.out)
+    distributed.destroy_process_group()
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Read the corpus once and train in `N_WORKERS` processes, of which this is the first."""
+    torch.set_num_threads(1)
+    corpus = Corpus(arguments.corpus / "train.txt")
+    heldout = Corpus(arguments.corpus / "heldout-modern.txt", corpus.vocabulary)
+    with tempfile.TemporaryDirectory() as folder:
+        common = (arguments, corpus, heldout, str(Path(folder) / "meeting"))
+        # Forked processes share the corpus.
+        others = [get_context("fork").Process(target=work, args=(i, *common), daemon=True) for i in range(1, N_WORKERS)]
+        for process in others:
+            process.start()
+        work(0, *common)
+        for process in others:
+            process.join()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Train the small embedded biLM.")
-    parser.add_argument("--corpus", type=Path, required=True, help="folder with train.txt and heldout.txt")
+    parser.add_argument("--corpus", type=Path, required=True, help="folder with train.txt and heldout-modern.txt")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "tiny", help="folder the model is written to"
     )
     parser.add_argument(
         "--state", type=Path, default=Path("train_tiny.state"), help="checkpoint, made and resumed from"
     )
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--initial", type=Path, help="folder of the model to start from (default: random weights)")
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=0, help="torch threads (default: torch's choice)")
     arguments = parser.parse_args()
     if not (arguments.corpus / "train.txt").exists():
         print(f"train_tiny.py: {arguments.corpus} holds no train.txt; see weights/tiny/README.md", file=sys.stderr)
