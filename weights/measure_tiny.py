@@ -2,16 +2,22 @@
 
     python weights/measure_tiny.py --corpus CORPUS_DIR
 
-``CORPUS_DIR`` holds ``train.txt`` and ``heldout.txt``, one tokenised sentence a line, as for ``train_tiny.py``.
+``CORPUS_DIR`` holds ``train.txt``, ``heldout.txt`` and ``heldout-modern.txt``, one tokenised sentence a line.
 
-* **Perplexity** of the held-out sentences, forward and backward, over the model's whole vocabulary.  Words outside it
+* **Perplexity** of both held-out texts, forward and backward, over the model's whole vocabulary.  Words outside it
   are ``<UNK>``.  The forward direction predicts every token and ``</S>``, the backward one every token and ``<S>``.
   The baselines are trained on ``train.txt`` and predict the same positions over the same vocabulary: a unigram model
   (relative frequencies), and a trigram model with interpolated modified Kneser-Ney smoothing.
+* **Restricted perplexity**, with ``--other FOLDER``: this model and another one over the words that both know and
+  ``<UNK>``, at the positions of these words only.
 * **Senses**: the sentences of ``senses.json`` use every word in two senses.  A sentence is right if the nearest other
   sentence of its word, by the cosine of the word's vectors, has the same sense.
 * **Cloze pairs**: ``cloze.json`` holds beginnings of sentences with a likely and an unlikely next word.  A pair is
-  right if the likely word has the larger forward probability.
+  right if the likely word has the larger forward probability.  ``everyday.json`` (everyday knowledge) and
+  ``agreement.json`` (a verb after a distractor) are of the same form.
+* **Minimal pairs**: ``minimal_pairs.jsonl`` holds pairs of sentences in the format of BLiMP (arXiv:1912.00582).  A
+  pair is right if the good sentence has the larger log-probability, ``</S>`` included; forward, and both directions
+  added up.
 
 Without ``--corpus``, only what needs no corpus is measured.
 """
@@ -20,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -33,7 +40,10 @@ from numpy_elmo.files.vocabulary import UNKNOWN
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
 
 HERE = Path(__file__).parent
+NEXT_WORDS = {"cloze": "Cloze pairs", "everyday": "Pairs of everyday knowledge", "agreement": "Agreement pairs"}
+HELD_OUT = ("heldout-modern.txt", "heldout.txt")
 N_SHUFFLES = 1000
+Trigrams: TypeAlias = "tuple[TrigramModel, TrigramModel]"  # forward and backward
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.floating]
@@ -160,17 +170,38 @@ def perplexity(log_probabilities: Floats) -> float:
     return float(np.exp(-np.mean(log_probabilities, dtype=np.float64)))
 
 
-def baselines(train: list[list[int]], heldout: list[list[int]], n_words: int) -> dict[str, dict[str, float]]:
+def fit_trigrams(train: list[list[int]], n_words: int) -> Trigrams:
+    """Return the trigram models of both directions."""
+    forward, backward = (
+        TrigramModel(trigrams([sentence[::step] for sentence in train]), n_words, start=train[0][::step][0])
+        for step in (1, -1)
+    )
+    return forward, backward
+
+
+def baselines(
+    train: list[list[int]], heldout: list[list[int]], n_words: int, models: Trigrams
+) -> dict[str, dict[str, float]]:
     """Return the held-out perplexities of the unigram and trigram models, forward and backward."""
     figures: dict[str, dict[str, float]] = {"unigram": {}, "trigram": {}}
-    for direction, step in (("forward", 1), ("backward", -1)):
-        seen = trigrams([sentence[::step] for sentence in train])
+    for direction, step, model in zip(("forward", "backward"), (1, -1), models, strict=True):
         asked = trigrams([sentence[::step] for sentence in heldout])
-        frequencies = unigram_probabilities(seen[:, 2], n_words)
+        predicted = np.concatenate([sentence[::step][1:] for sentence in train])
+        frequencies = unigram_probabilities(predicted, n_words)
         figures["unigram"][direction] = perplexity(np.log(frequencies[asked[:, 2]]))
-        model = TrigramModel(seen, n_words, start=train[0][::step][0])
         figures["trigram"][direction] = perplexity(np.log(model.probabilities(asked)))
     return figures
+
+
+def restricted_perplexity(model: LanguageModel, sentences: list[list[str]], words: list[str]) -> dict[str, float]:
+    """Return the perplexities over some words and ``<UNK>``, at the positions of these words."""
+    total, n = np.zeros(2), 0
+    for scores in model.log_probs(sentences, vocabulary=words):
+        known = np.delete(np.arange(len(scores.tokens)), scores.unknown)
+        total += scores.forward[known].sum() + scores.end, scores.backward[known].sum() + scores.start
+        n += len(known) + 1
+    forward, backward = np.exp(-total / n).tolist()
+    return {"forward": forward, "backward": backward}
 
 
 # -- senses and next words ---------------------------------------------------------------------------------------------
@@ -234,47 +265,107 @@ def ranks_right(model: LanguageModel, pair: dict[str, str]) -> bool:
     return scores[likely] > scores[unlikely]
 
 
+# -- minimal pairs -----------------------------------------------------------------------------------------------------
+
+
+def sentence_tokens(text: str) -> list[str]:
+    """Split a sentence of ``minimal_pairs.jsonl`` as the training text is split; they hold no contractions."""
+    return re.findall(r"\w+|[^\w\s]", text)
+
+
+def trigram_scores(models: Trigrams, sentences: list[list[int]]) -> Floats:
+    """Return the log-probabilities of sentences, forward and backward, shape ``(N, 2)``."""
+    return np.array(
+        [
+            [
+                np.log(model.probabilities(trigrams([sentence[::step]]))).sum()
+                for model, step in zip(models, (1, -1), strict=True)
+            ]
+            for sentence in sentences
+        ]
+    )
+
+
+def pairs_right(scores: Floats, pairs: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return the numbers of pairs, of those right forward and of those right in both directions together, by paradigm.
+
+    `scores` has the log-probabilities of the good and the bad sentence of every pair, shape ``(N, 2, 2)``.
+    """
+    forward = scores[:, 0, 0] > scores[:, 1, 0]
+    both = scores[:, 0].sum(axis=1) > scores[:, 1].sum(axis=1)
+    found: dict[str, dict[str, int]] = {}
+    for pair, right, right_both in zip(pairs, forward, both, strict=True):
+        for name in (pair["UID"], "all"):
+            counts = found.setdefault(name, {"pairs": 0, "forward": 0, "both": 0})
+            counts["pairs"] += 1
+            counts["forward"] += int(right)
+            counts["both"] += int(right_both)
+    return {name: found[name] for name in [*(name for name in found if name != "all"), "all"]}
+
+
 # -- command ---------------------------------------------------------------------------------------------------------
 
 
-def measure(model: Path, corpus: Path | None) -> dict[str, Any]:
+def measure(model: Path, corpus: Path | None, other: Path | None = None) -> dict[str, Any]:
     """Return all figures."""
     language_model = LanguageModel.load(model)
     words = json.loads((HERE / "senses.json").read_text(encoding="utf-8"))
-    pairs = json.loads((HERE / "cloze.json").read_text(encoding="utf-8"))
+    figures: dict[str, Any] = {"senses": sense_accuracies(language_model.elmo, words)}
+    for name in NEXT_WORDS:
+        pairs = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+        wrong = [pair for pair in pairs if not ranks_right(language_model, pair)]
+        figures[name] = {"pairs": len(pairs), "right": len(pairs) - len(wrong), "wrong": wrong}
+    lines = (HERE / "minimal_pairs.jsonl").read_text(encoding="utf-8").splitlines()
+    minimal = [json.loads(line) for line in lines]
+    sentences = [sentence_tokens(pair[which]) for pair in minimal for which in ("sentence_good", "sentence_bad")]
+    scores = [
+        (found.forward.sum() + found.end, found.backward.sum() + found.start)
+        for found in language_model.log_probs(sentences)
+    ]
+    figures["minimal pairs"] = {"model": pairs_right(np.reshape(scores, (-1, 2, 2)), minimal)}
+    if corpus is None:
+        return figures
 
-    wrong = [pair for pair in pairs if not ranks_right(language_model, pair)]
-    figures: dict[str, Any] = {
-        "senses": sense_accuracies(language_model.elmo, words),
-        "cloze": {"pairs": len(pairs), "right": len(pairs) - len(wrong), "wrong": wrong},
-    }
-    if corpus is not None:
-        train, heldout = read_sentences(corpus / "train.txt"), read_sentences(corpus / "heldout.txt")
-        frequency = Counter(token for sentence in train for token in sentence)
-        figures["cloze"]["right by frequency"] = sum(frequency[p["likely"]] > frequency[p["unlikely"]] for p in pairs)
-        row = {word: i for i, word in enumerate(language_model.vocabulary)}
-        train_rows, heldout_rows = ([rows_of(tokens, row) for tokens in text] for text in (train, heldout))
+    train = read_sentences(corpus / "train.txt")
+    frequency = Counter(token for sentence in train for token in sentence)
+    for name in NEXT_WORDS:
+        pairs = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+        figures[name]["right by frequency"] = sum(frequency[p["likely"]] > frequency[p["unlikely"]] for p in pairs)
+    row = {word: i for i, word in enumerate(language_model.vocabulary)}
+    train_rows = [rows_of(tokens, row) for tokens in train]
+    del train
+    models = fit_trigrams(train_rows, len(row))
+    asked = trigram_scores(models, [rows_of(tokens, row) for tokens in sentences])
+    figures["minimal pairs"]["trigram"] = pairs_right(asked.reshape(-1, 2, 2), minimal)
+    other_model = LanguageModel.load(other) if other else None
+    figures["held-out"] = {}
+    for name in HELD_OUT:
+        heldout = read_sentences(corpus / name)
         found = language_model.perplexity(heldout)
-        figures["held-out"] = {
-            "sentences": found.n_sentences,
-            "tokens": found.n_tokens,
-            "unknown": found.n_unknown,
+        text = {"sentences": found.n_sentences, "tokens": found.n_tokens, "unknown": found.n_unknown}
+        perplexities = baselines(train_rows, [rows_of(tokens, row) for tokens in heldout], len(row), models)
+        perplexities["model"] = {"forward": found.forward, "backward": found.backward}
+        perplexities["model / trigram"] = {
+            direction: perplexities["model"][direction] / perplexities["trigram"][direction]
+            for direction in ("forward", "backward")
         }
-        figures["perplexity"] = baselines(train_rows, heldout_rows, len(row))
-        figures["perplexity"]["model"] = {"forward": found.forward, "backward": found.backward}
+        if other_model:
+            shared = [word for word in other_model.vocabulary if word in row]
+            perplexities["model, words both know"] = restricted_perplexity(language_model, heldout, shared)
+            perplexities["other model, words both know"] = restricted_perplexity(other_model, heldout, shared)
+        figures["held-out"][name] = text | {"perplexity": perplexities}
     return figures
 
 
 def show(figures: dict[str, Any]) -> None:
     """Print the figures as the tables of the README."""
-    if "perplexity" in figures:
-        text = figures["held-out"]
+    for file, text in figures.get("held-out", {}).items():
         share = text["unknown"] / text["tokens"]
-        print(f"Held out: {text['sentences']:,} sentences, {text['tokens']:,} tokens, {share:.1%} of them <UNK>.\n")
+        print(f"{file}: {text['sentences']:,} sentences, {text['tokens']:,} tokens, {share:.1%} of them <UNK>.\n")
         print("| perplexity | forward | backward |\n|---|---:|---:|")
-        for name in ("unigram", "trigram", "model"):
-            row = figures["perplexity"][name]
-            print(f"| {name} | {row['forward']:.1f} | {row['backward']:.1f} |")
+        for name, row in text["perplexity"].items():
+            digits = 2 if name == "model / trigram" else 1
+            print(f"| {name} | {row['forward']:.{digits}f} | {row['backward']:.{digits}f} |")
         print()
     senses = figures["senses"]
     rows = {
@@ -287,25 +378,34 @@ def show(figures: dict[str, Any]) -> None:
     print("|---|" + "---:|" * len(senses["all"]))
     for name, accuracies in rows.items():
         print(f"| {name} | " + " | ".join(f"{share:.1%}" for share in accuracies) + " |")
-    cloze = figures["cloze"]
-    print(f"\nCloze pairs ranked right: {cloze['right']} of {cloze['pairs']}", end="")
-    print(f"; by frequency alone: {cloze['right by frequency']}" if "right by frequency" in cloze else "")
-    for pair in cloze["wrong"]:
-        print(f"  wrong: {pair['context']} ... {pair['unlikely']} before {pair['likely']}")
+    for name, title in NEXT_WORDS.items():
+        pairs = figures[name]
+        print(f"\n{title} ranked right: {pairs['right']} of {pairs['pairs']}", end="")
+        print(f"; by frequency alone: {pairs['right by frequency']}" if "right by frequency" in pairs else "")
+        for pair in pairs["wrong"]:
+            print(f"  wrong: {pair['context']} ... {pair['unlikely']} before {pair['likely']}")
+    minimal = figures["minimal pairs"]
+    columns = [(who, which) for who in minimal for which in ("forward", "both")]
+    print("\n| minimal pairs right | pairs | " + " | ".join(f"{who}, {which}" for who, which in columns) + " |")
+    print("|---|---:|" + "---:|" * len(columns))
+    for name, counts in minimal["model"].items():
+        cells = " | ".join(str(minimal[who][name][which]) for who, which in columns)
+        print(f"| {name} | {counts['pairs']} | {cells} |")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the small embedded model.")
     parser.add_argument("--model", type=Path, default=HERE / "tiny", help="folder of the model's four files")
-    parser.add_argument("--corpus", type=Path, help="folder with train.txt and heldout.txt")
+    parser.add_argument("--corpus", type=Path, help="folder with train.txt and the two held-out files")
+    parser.add_argument("--other", type=Path, help="folder of a model to compare with over the words both know")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     corpus = arguments.corpus
-    if corpus is None or not (corpus / "train.txt").exists() or not (corpus / "heldout.txt").exists():
-        place = "no --corpus was given" if corpus is None else f"{corpus} has no train.txt and heldout.txt"
+    if corpus is None or not (corpus / "train.txt").exists() or any(not (corpus / name).exists() for name in HELD_OUT):
+        place = "no --corpus was given" if corpus is None else f"{corpus} has no {', '.join(('train.txt', *HELD_OUT))}"
         print(f"measure_tiny.py: {place}: perplexities are not measured", file=sys.stderr)
         corpus = None
-    figures = measure(arguments.model, corpus)
+    figures = measure(arguments.model, corpus, arguments.other)
     if arguments.json:
         print(json.dumps(figures, indent=1))
     else:

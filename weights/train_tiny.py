@@ -1,23 +1,25 @@
-"""Train the small biLM that ships in ``weights/tiny``, and write it in the published layout.
+"""Train a small biLM for ``weights/tiny``, and write it in the published layout, in float16.
 
     pip install -e ".[train]"
     python weights/train_tiny.py --corpus CORPUS_DIR
 
-``CORPUS_DIR`` holds ``train.txt`` and ``heldout.txt``, one tokenised sentence a line.  The training text is not part
-of this repository; ``weights/tiny/README.md`` says what it was.
+``CORPUS_DIR`` holds ``train.txt`` and ``heldout-modern.txt``, one tokenised sentence a line.  The training text is not
+part of this repository.
 
 The objective is the paper's (arXiv:1802.05365, section 3.1): every token is predicted from its left context by one
 LSTM stack and from its right context by another; both stacks share the character CNN below and the softmax above.
-Three choices keep it within hours on two CPU cores:
+These choices keep it within hours on two CPU cores:
 
 * A batch holds sentences of exactly one length, so nothing is padded, and the backward direction is the forward one
   on the flipped sentence.  Every sentence starts from a zero state, as ``state="reset"`` does at inference.
 * The token part runs once for each distinct word of a batch.
-* The softmax is sampled (Jean et al. 2015, arXiv:1412.2007) until the last ``FULL_SOFTMAX_EPOCHS``, which normalise
-  over the whole vocabulary.
+* The softmax is sampled (Jean et al. 2015, arXiv:1412.2007) until the last ``FULL_SOFTMAX_FRACTION`` of the steps,
+  which normalise over the whole vocabulary.
+* Each of ``N_WORKERS`` processes has one thread and its part of every batch, and matrix products run in bfloat16.
 
-A run is a function of the seed, the corpus and the torch build.  It saves its state every ``CHECKPOINT_EVERY`` steps;
-the same command after an interruption goes on from there.
+A run is a function of the seed, the corpus, the device and the torch build.  It saves its state every
+``CHECKPOINT_EVERY`` steps; the same command resumes from there after an interruption.  The learning rate falls over
+the last ``DECAY_FRACTION`` of the steps, so ``--steps`` may still change before it falls.
 """
 
 from __future__ import annotations
@@ -314,7 +316,7 @@ def start_from(model: BiLM, folder: Path, vocabulary: list[str]) -> None:
         softmax["softmax/b"].fill_(float(file["softmax/b"][()].min()))
         softmax["softmax/W"].mul_(0.1)
         for name, tensor in softmax.items():
-            tensor[known] = torch.from_numpy(file[name][()])[[row[vocabulary[i]] for i in known]]
+            tensor[known] = torch.from_numpy(file[name][()]).float()[[row[vocabulary[i]] for i in known]]
 
 
 def write_model(model: BiLM, vocabulary: list[str], folder: Path) -> None:
@@ -417,7 +419,10 @@ def work(worker: int, arguments: argparse.Namespace, corpus: Corpus, heldout: Co
             )
         if step % (4 * CHECKPOINT_EVERY) == 0 or step == n_steps:
             forward, backward = perplexities(model, heldout)
-            print(f"step {step}/{n_steps}  held-out perplexity: forward {forward:.1f}, backward {backward:.1f}", flush=True)
+            print(
+                f"step {step}/{n_steps}  held-out perplexity: forward {forward:.1f}, backward {backward:.1f}",
+                flush=True,
+            )
             write_model(model, corpus.vocabulary, arguments.out)
     distributed.destroy_process_group()
 

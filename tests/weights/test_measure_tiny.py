@@ -96,7 +96,8 @@ def test_trigram_probabilities_are_those_of_the_equations() -> None:
 
 def test_baselines_predict_the_same_events_in_both_directions() -> None:
     sentences = toy_sentences(800)
-    found = measure.baselines(sentences, sentences[:50], N_WORDS)
+    models = measure.fit_trigrams(sentences, N_WORDS)
+    found = measure.baselines(sentences, sentences[:50], N_WORDS, models)
     assert found["unigram"]["forward"] == pytest.approx(found["unigram"]["backward"])
     for direction in ("forward", "backward"):
         assert 1 < found["trigram"][direction] < found["unigram"][direction] < N_WORDS
@@ -120,6 +121,32 @@ def test_the_nearest_other_vector_decides() -> None:
     assert measure.accuracy(neighbours, np.array([0, 0, 0, 1, 1])) == 0
 
 
+# -- pairs ------------------------------------------------------------------------------------------------------------
+
+
+def test_pairs_are_counted_by_paradigm() -> None:
+    scores = np.array([[[-1.0, -9.0], [-2.0, -3.0]], [[-1.0, -1.0], [-2.0, -3.0]], [[-2.0, -2.0], [-2.0, -2.0]]])
+    found = measure.pairs_right(scores, [{"UID": "a"}, {"UID": "b"}, {"UID": "b"}])
+    assert found == {
+        "a": {"pairs": 1, "forward": 1, "both": 0},
+        "b": {"pairs": 2, "forward": 1, "both": 1},
+        "all": {"pairs": 3, "forward": 2, "both": 1},
+    }
+
+
+def test_a_trigram_model_scores_whole_sentences() -> None:
+    sentences = toy_sentences(800)
+    models = measure.fit_trigrams(sentences, N_WORDS)
+    found = measure.trigram_scores(models, sentences[:3])
+    expected = [np.log(models[1].probabilities(measure.trigrams([s[::-1]]))).sum() for s in sentences[:3]]
+    np.testing.assert_allclose(found[:, 1], expected)
+    assert found.shape == (3, 2)
+
+
+def test_sentences_are_split_as_the_training_text() -> None:
+    assert measure.sentence_tokens("He was not here.") == ["He", "was", "not", "here", "."]
+
+
 # -- command ---------------------------------------------------------------------------------------------------------
 
 
@@ -127,15 +154,16 @@ def test_the_nearest_other_vector_decides() -> None:
 def folder(base: Elmo, tmp_path: Path) -> Path:
     """A made model with a softmax, beside a corpus."""
     model = write_model(tmp_path / "model", SMALL["base"])
-    pairs = json.loads((measure.HERE / "cloze.json").read_text(encoding="utf-8"))
-    words = sorted({pair[which] for pair in pairs for which in ("likely", "unlikely")})
+    files = [json.loads((measure.HERE / f"{name}.json").read_text(encoding="utf-8")) for name in measure.NEXT_WORDS]
+    words = sorted({pair[which] for pairs in files for pair in pairs for which in ("likely", "unlikely")})
     vocabulary = ["<S>", "</S>", "<UNK>", *words]
     (model / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     with h5py.File(model / "softmax_weights.hdf5", "w") as file:
         file["softmax/W"] = np.zeros((len(vocabulary), base.vector_size // 2), np.float32)
         file["softmax/b"] = np.zeros(len(vocabulary), np.float32)
     (tmp_path / "train.txt").write_text("the time of the world\n\nthe end .\n" * 3, encoding="utf-8")
-    (tmp_path / "heldout.txt").write_text("the end of the world\n", encoding="utf-8")
+    for name in measure.HELD_OUT:
+        (tmp_path / name).write_text("the end of the world\n", encoding="utf-8")
     return tmp_path
 
 
@@ -143,15 +171,21 @@ def test_the_command_prints_every_figure(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(measure, "N_SHUFFLES", 2)
-    arguments = ["measure_tiny.py", "--model", str(folder / "model"), "--corpus", str(folder)]
+    model = str(folder / "model")
+    arguments = ["measure_tiny.py", "--model", model, "--corpus", str(folder), "--other", model]
     monkeypatch.setattr(sys, "argv", [*arguments, "--json"])
     assert measure.main() == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures["held-out"] == {"sentences": 1, "tokens": 5, "unknown": 0}
+    text = figures["held-out"]["heldout.txt"]
+    assert (text["sentences"], text["tokens"], text["unknown"]) == (1, 5, 0)
     n_words = len((folder / "model" / "vocab.txt").read_text(encoding="utf-8").split())
-    assert figures["perplexity"]["model"]["forward"] == pytest.approx(n_words)
+    for which in ("model", "model, words both know", "other model, words both know"):
+        assert text["perplexity"][which]["forward"] == pytest.approx(n_words), "the softmax is zero everywhere"
+    ratio = text["perplexity"]["model / trigram"]["forward"]
+    assert ratio == pytest.approx(n_words / text["perplexity"]["trigram"]["forward"])
     assert figures["senses"]["all"][0] == pytest.approx(7 / 15), "chance, for eight sentences a sense"
-    assert figures["cloze"]["right"] == 0
+    assert [figures[name]["right"] for name in measure.NEXT_WORDS] == [0, 0, 0]
+    assert figures["minimal pairs"]["trigram"]["all"]["pairs"] == 120
 
     monkeypatch.setattr(sys, "argv", arguments)
     assert measure.main() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +122,28 @@ def test_the_readme_states_the_measured_accuracy(accuracies: dict[str, Any]) -> 
     assert stated == pytest.approx(accuracies["all"], abs=0.01)
 
 
-def test_the_cloze_pairs_are_well_formed() -> None:
+@pytest.mark.parametrize(("name", "n_pairs"), [("cloze", 50), ("everyday", 100), ("agreement", 40)])
+def test_the_pairs_of_next_words_are_well_formed(name: str, n_pairs: int) -> None:
+    pairs = json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
     vocabulary = set((TINY / "vocab.txt").read_text(encoding="utf-8").split())
-    assert len(CLOZE) >= 40
-    assert len({pair["context"] for pair in CLOZE}) == len(CLOZE)
-    for pair in CLOZE:
+    assert len({pair["context"] for pair in pairs}) == len(pairs) == n_pairs
+    for pair in pairs:
+        assert pair["likely"] != pair["unlikely"]
         assert {pair["likely"], pair["unlikely"]} <= vocabulary
+
+
+def test_the_minimal_pairs_have_the_format_of_blimp() -> None:
+    lines = (WEIGHTS / "minimal_pairs.jsonl").read_text(encoding="utf-8").splitlines()
+    pairs = [json.loads(line) for line in lines]
+    assert len({pair["sentence_good"] for pair in pairs} | {pair["sentence_bad"] for pair in pairs}) > len(pairs)
+    assert set(Counter(pair["UID"] for pair in pairs).values()) == {20}
+    vocabulary = set((TINY / "vocab.txt").read_text(encoding="utf-8").split())
+    for pair in pairs:
+        assert pair["sentence_good"] != pair["sentence_bad"]
+        assert {"field", "linguistics_term", "UID", "simple_LM_method", "pair_id"} <= pair.keys()
+        for which in ("sentence_good", "sentence_bad"):
+            assert set(measure.sentence_tokens(pair[which])) <= vocabulary
+
+
+def test_the_seed_example_is_a_cloze_pair() -> None:
     assert any(p["context"].endswith(" hang") and (p["likely"], p["unlikely"]) == ("out", "camera") for p in CLOZE)
