@@ -361,7 +361,7 @@ def test_an_unfinished_run_is_neither_lost_nor_mixed_up(
         (["--resume", "--dtype", "float16"], "--dtype float32"),
         (["--resume", "--pool", "max"], "--pool none"),
         (["--resume", "--forget-sentences"], "sentence_map=True"),
-        (["--resume", "--use-sentence-keys"], "--use-sentence-keys False"),
+        (["--resume", "--use-sentence-keys"], "sentence_keys=False"),
     ):
         assert main([*words, *more]) == 2
         assert message in capsys.readouterr().err

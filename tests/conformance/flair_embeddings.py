@@ -1,4 +1,6 @@
-"""Flair's ELMoEmbeddings, as released, on the names that `allennlp.install` registers."""
+"""Run by hand, for Flair wants an older conllu than the tests: see `clients.py`.
+
+Flair's ELMoEmbeddings, as released, on the names that `allennlp.install` registers."""
 
 from __future__ import annotations
 
