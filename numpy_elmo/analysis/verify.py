@@ -297,8 +297,8 @@ _PROTEINS = ("PROTEIN", "SEQWENCE", "VLSXXXIEP", "")
 def check_seqvec(elmo: Elmo, reference: Path) -> list[Check]:
     """Compare the vectors of two proteins with those that bio_embeddings published, all 46,080 numbers.
 
-    One check per protein and layer.  Its difference is the largest of ``abs(found - expected) / (1e-5 + 1e-3 abs(expected))``,
-    the measure of bio_embeddings' own test, and may be 1.
+    One check per protein and layer.  Its difference is the largest of
+    ``abs(found - expected) / (1e-5 + 1e-3 abs(expected))``, the measure of bio_embeddings' own test, and may be 1.
     """
     elmo.reset_state()
     vectors = elmo.embed([list(sequence) for sequence in _PROTEINS], layers="all", state="carry")
