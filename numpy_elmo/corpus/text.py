@@ -92,7 +92,11 @@ def read_lines(
 
 def file_name(path: str | os.PathLike[str]) -> str:
     """Return the name of a text file in messages, or say that something else was given (`InputTypeError`)."""
-    return "standard input" if path == STDIN else str(_path(path))
+    return "standard input" if _is_stdin(path) else str(_path(path))
+
+
+def _is_stdin(path: object) -> bool:
+    return isinstance(path, str) and path == STDIN
 
 
 def _path(path: str | os.PathLike[str]) -> os.PathLike[str]:
@@ -101,7 +105,7 @@ def _path(path: str | os.PathLike[str]) -> os.PathLike[str]:
 
 @contextmanager
 def _open_binary(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    if path == STDIN:
+    if _is_stdin(path):
         yield sys.stdin.buffer
         return
     try:

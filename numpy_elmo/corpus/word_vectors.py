@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from numpy_elmo.corpus.text import file_name, read_lines
 from numpy_elmo.elmo import Elmo, Layers
-from numpy_elmo.errors import InputError, InputTypeError, VectorsNotFoundError
+from numpy_elmo.errors import InputError, VectorsNotFoundError
 from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.layers.arrays import Array, check_vectors
 from numpy_elmo.network.batching import batches
-from numpy_elmo.network.checks import check_sentences
+from numpy_elmo.network.checks import check_tokens, each_sentence
 
 # Sentences of a corpus that are held at a time.
 _WINDOW = 1024
@@ -161,8 +161,8 @@ def type_vectors(
     rows = {word: row for row, word in enumerate(targets)}
     sums = np.zeros((len(targets), elmo.vector_size), np.float64)
     counts = np.zeros(len(targets), np.int64)
-    for window in batches(corpus, _WINDOW):
-        chosen = [sentence for sentence in check_sentences(window) if not rows.keys().isdisjoint(sentence)]
+    for window in batches(each_sentence(corpus), _WINDOW):
+        chosen = [sentence for sentence in window if not rows.keys().isdisjoint(sentence)]
         for sentence, vectors in zip(chosen, elmo.embed(chosen, layers=layers, batch_size=batch_size), strict=True):
             positions = [position for position, token in enumerate(sentence) if token in rows]
             found = [rows[sentence[position]] for position in positions]
@@ -264,12 +264,7 @@ def read_word2vec(path: str | os.PathLike[str]) -> WordVectors:
 
 
 def _check_words(words: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(words, (str, bytes)):
-        raise InputTypeError("words must be a list of words, not one string: give [word]")
-    checked = tuple(words)
-    for number, word in enumerate(checked):
-        if not isinstance(word, str):
-            raise InputTypeError(f"word {number} must be a string, not {type(word).__name__}")
+    checked = tuple(check_tokens(words, "words"))
     if len(set(checked)) < len(checked):
         [(twice, _)] = Counter(checked).most_common(1)
         raise InputError(f"{twice!r} is there more than once; give every word once")

@@ -155,10 +155,10 @@ def _answer_to_address(address: str) -> str:
 def _find_checkpoint(place: Place, prefix: str, options: str | os.PathLike[str] | None) -> ModelFiles:
     name, open_weights = place.label(prefix), partial(open_checkpoint, place, prefix)
     assumed = ""
-    if options is None and pick_options(place) is None:
-        with open_weights() as arrays:
-            if AGGREGATION in arrays:  # google/elmo, which has no options file
-                found, assumed = options_of_shapes(arrays), ASSUMED
+    with open_weights() as arrays:  # before the options: it may be no checkpoint
+        # google/elmo has no options file
+        if options is None and pick_options(place) is None and AGGREGATION in arrays:
+            found, assumed = options_of_shapes(arrays), ASSUMED
     if not assumed:
         found = _options(place, options)
     return ModelFiles(name, found, open_weights, place, assumed, partial(check_data, place, prefix))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -16,6 +17,9 @@ MAX_WORDS = 1 << 22  # five times the published vocabulary; each takes about 100
 
 # bilm-tf passes over this line, a mark that some vocabularies of the same origin end with.
 _END_MARK = "!!!MAXTERMID"
+
+_SEVERAL_WORDS = re.compile(r"\S[ \t]+\S")
+_WITH_COUNT = re.compile(r".+[,;|:]\d+")
 
 
 class Vocabulary:
@@ -105,6 +109,12 @@ def decode_vocabulary(data: bytes, name: str) -> Vocabulary:
         raise InputError(f"{name}, line {line}: not UTF-8 ({error.reason}); give the vocabulary as text") from error
     # Lines end at line feeds alone: str.splitlines would also cut at separators inside the words of web pages.
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+    for number, word in enumerate(lines, 1):
+        if _SEVERAL_WORDS.search(word):  # no token has a space in it: every word would be unknown
+            raise InputError(f"{name}, line {number} holds more than a word, {word[:40]!r}; give one word per line")
     vocabulary = Vocabulary((line for line in lines if line != _END_MARK), name)
+    words = [word for word in vocabulary.words if word not in (SENTENCE_START, SENTENCE_END, UNKNOWN)]
+    if words and all(map(_WITH_COUNT.fullmatch, words)):
+        raise InputError(f"{name} holds counts beside the words, such as {words[0]!r}; give one word per line")
     vocabulary.check_marks(name)
     return vocabulary

@@ -22,6 +22,7 @@ from typing import BinaryIO
 import h5py
 
 from numpy_elmo.errors import ElmoError, OutputError
+from numpy_elmo.files.places import to_path
 
 try:
     import fcntl
@@ -116,7 +117,7 @@ def output_errors(path: StrPath, *others: type[Exception]) -> Iterator[None]:
 
 def check_target(path: StrPath, *, overwrite: bool = False, inputs: Iterable[StrPath] = ()) -> Path:
     """Return the file to write as a path; raise OutputError if it must not be written."""
-    target, name = Path(path), _shown(path)
+    target, name = to_path(path, "a file to write must be given by its path"), _shown(path)
     try:
         found = target.lstat()
     except FileNotFoundError:

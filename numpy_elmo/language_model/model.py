@@ -20,7 +20,7 @@ from numpy_elmo.language_model.surprisal import SentenceSurprisal, Unit, surpris
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
-from numpy_elmo.network.checks import check_count, check_sentences, check_tokens
+from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence
 from numpy_elmo.network.state import BilmState, CarriedState
 
 Combine: TypeAlias = Literal["average", "product", "forward", "backward"]
@@ -249,7 +249,7 @@ class LanguageModel:
     def _following(
         self, direction: Literal["forward", "backward"], tokens: list[str], k: int, vocabulary: SubVocabulary | None
     ) -> list[WordScore]:
-        check_count("k", k)
+        k = check_count("k", k)
         model = self if vocabulary is None else self.restrict(vocabulary)
         mark = SENTENCE_START if direction == "forward" else SENTENCE_END
         h, _ = model._read(direction, [mark, *tokens], None)
@@ -387,7 +387,7 @@ class LanguageModel:
             raise InputError(f'unit must be "bits" or "nats", not {unit!r}')
         model = self if vocabulary is None else self.restrict(vocabulary)
         checked = check_sentences(sentences)
-        check_count("batch_size", batch_size)
+        batch_size = check_count("batch_size", batch_size)
         if state == "carry":
             state = CarriedState()
         if isinstance(state, CarriedState):
@@ -439,13 +439,11 @@ class LanguageModel:
         InputTypeError, InputError
             As for `log_probs`; InputError also if there is no sentence.
         """
-        if isinstance(sentences, (str, bytes)) or not isinstance(sentences, Iterable):
-            check_sentences(sentences)  # raises, with the remedy
         model = self if vocabulary is None else self.restrict(vocabulary)
         totals = np.zeros(2)  # forward, backward
         n_sentences = n_tokens = n_unknown = 0
-        for window in batches(sentences, BATCHES_OF_WINDOW * check_count("batch_size", batch_size)):
-            scores = model._log_probs(check_sentences(window), state, batch_size)
+        for window in batches(each_sentence(sentences), BATCHES_OF_WINDOW * check_count("batch_size", batch_size)):
+            scores = model._log_probs(window, state, batch_size)
             # Exact sums, in which the order of the sentences cannot show.
             totals[0] += math.fsum(value for s in scores for value in (*s.forward, s.end))
             totals[1] += math.fsum(value for s in scores for value in (*s.backward, s.start))
@@ -582,7 +580,7 @@ class LanguageModel:
             raise InputError(
                 f"there is no token {position}: the sentence has {len(checked)} tokens, positions {places}"
             )
-        check_count("k", k)
+        k = check_count("k", k)
         _check_temperature(temperature)
         if combine not in ("average", "product", "forward", "backward"):
             raise InputError(f'combine must be "average", "product", "forward" or "backward", not {combine!r}')
@@ -625,7 +623,7 @@ class LanguageModel:
             As for `log_probs`; InputError also if k is not positive.
         """
         checked = check_sentences(sentences)
-        check_count("k", k)
+        k = check_count("k", k)
         texts, places = _distinct(checked)
         h, ends = self._positions(texts, slice(None, -2), slice(2, None), "reset", batch_size)
         left_out = [] if boundaries else self._marks(SENTENCE_START, SENTENCE_END)
@@ -678,9 +676,9 @@ class LanguageModel:
             If a number is not positive, or no word can be drawn.
         """
         unread = [SENTENCE_START, *check_tokens(prefix)]
-        check_count("max_tokens", max_tokens)
+        max_tokens = check_count("max_tokens", max_tokens)
         if top_k is not None:
-            check_count("top_k", top_k)
+            top_k = check_count("top_k", top_k)
         _check_temperature(temperature)
         model = self if vocabulary is None else self.restrict(vocabulary)
         generator = np.random.default_rng(seed)

@@ -53,9 +53,11 @@ def check_count(name: str, value: Any, minimum: int = 1) -> int:
 
 def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:
     if isinstance(sentence, (str, bytes)):
+        remedy = "give sentence.split(), or [tokens] if the list that you gave is itself one sentence"
+        if sentence[:1] in ("[", b"[") and sentence[-1:] in ("]", b"]"):
+            remedy = "it is a printed list, as from a CSV file; give ast.literal_eval(sentence)"
         raise InputTypeError(
-            f"sentence {index} is a string, {_short(sentence)}, where a list of tokens belongs: "
-            "give sentence.split(), or [tokens] if the list that you gave is itself one sentence"
+            f"sentence {index} is a string, {_short(sentence)}, where a list of tokens belongs: {remedy}"
         )
     tokens = _iterate(sentence, f"sentence {index} must be a list of tokens")
     return [_check_string(token, f"sentence {index}, token {position}") for position, token in enumerate(tokens)]
@@ -75,7 +77,9 @@ def _iterate(values: Iterable[Item], expected: str) -> Iterator[Item]:
     try:
         return iter(values)
     except TypeError as error:  # a NumPy array without dimensions is Iterable by its type
-        raise InputTypeError(f"{expected}, not {type(values).__name__}") from error
+        is_missing = str(values) in ("None", "nan", "<NA>", "NaT")  # pandas' own cannot be compared
+        what = "a missing value" if is_missing else type(values).__name__
+        raise InputTypeError(f"{expected}, not {what}: {_short(values)}") from error
 
 
 def _short(value: object) -> str:

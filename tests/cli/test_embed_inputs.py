@@ -33,13 +33,12 @@ def test_tokenised_text_knows_the_places_of_its_tokens(tmp_path: Path, base: Elm
     with load_embeddings(out) as embeddings:
         for k, (line, sentence) in enumerate(zip(lines, tokens, strict=True)):
             np.testing.assert_allclose(embeddings[k], base.embed([sentence])[0], rtol=0, atol=2e-6)
-            for which in (k, line, sentence, " ".join(sentence)):
-                np.testing.assert_array_equal(embeddings[which], embeddings[k])
-                offsets = embeddings.offsets(which)
-                assert offsets is not None
+            offsets = embeddings.offsets(k)
             assert offsets is not None
-            raw = [line[first:after].replace("“", '"').replace("”", '"') for first, after in offsets]
-            assert raw == sentence
+            assert [line[first:after].replace("“", '"').replace("”", '"') for first, after in offsets] == sentence
+            for which in (line, sentence, " ".join(sentence)):
+                np.testing.assert_array_equal(embeddings[which], embeddings[k])
+                assert embeddings.offsets(which) == offsets
 
 
 def test_a_run_that_is_resumed_keeps_the_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -443,10 +443,12 @@ def test_two_runs_do_not_write_one_file(tmp_path: Path, smallest: str, capsys: p
     with subprocess.Popen(command(text, out, "--model", smallest), stdout=subprocess.DEVNULL) as process:
         wait_until(Path(f"{out}.part").exists, process)
         process.send_signal(signal.SIGSTOP)
-        for flags in ([], ["--resume"], ["--overwrite"]):
-            assert main(["embed", str(write_text(tmp_path / "few.txt", 3)), str(out), "--model", BASE, *flags]) == 2
-            assert "out.hdf5.part is being written by another process" in capsys.readouterr().err
-        process.send_signal(signal.SIGCONT)
+        try:
+            for flags in ([], ["--resume"], ["--overwrite"]):
+                assert main(["embed", str(write_text(tmp_path / "few.txt", 3)), str(out), "--model", BASE, *flags]) == 2
+                assert "out.hdf5.part is being written by another process" in capsys.readouterr().err
+        finally:
+            process.send_signal(signal.SIGCONT)
         process.communicate()
     assert process.returncode == 0
     with load_embeddings(out) as embeddings:

@@ -288,9 +288,9 @@ def test_words_that_make_no_vectors_are_errors(base: Elmo) -> None:
         type_vectors(base, CORPUS, ["bank"], layers="all")
     with pytest.raises(InputError, match="'bank' is there more than once"):
         type_vectors(base, CORPUS, ["bank", "the", "bank"])
-    with pytest.raises(InputTypeError, match=r"not one string: give \[word\]"):
+    with pytest.raises(InputTypeError, match=r"not one string: give .*\[word\]"):
         token_vectors(base, "bank")
-    with pytest.raises(InputTypeError, match="word 1 must be a string, not int"):
+    with pytest.raises(InputTypeError, match="words, item 1 must be a string, not int"):
         token_vectors(base, ["bank", 1])  # type: ignore[list-item]
     with pytest.raises(InputError, match="no word"):
         token_vectors(base, [])

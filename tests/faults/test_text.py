@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -239,3 +240,32 @@ def test_what_utf8_cannot_encode_is_left_out_of_a_token(base: Elmo) -> None:
 def test_a_token_of_ten_megabytes_is_its_first_48_bytes(base: Elmo) -> None:
     long, short = base.embed([["x" * 10_000_000]])[0], base.embed([["x" * 48]])[0]
     np.testing.assert_allclose(long, short, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("sentences", "message"),
+    [
+        (["['rain', 'fell']"], r"a printed list.*ast\.literal_eval"),
+        (['["rain"]'], "a printed list"),
+        ([["rain"], np.nan], "sentence 1 must be a list of tokens, not a missing value: nan"),
+        ([["rain"], None], "sentence 1 .* a missing value: None"),
+        ([["rain"], pd.NA], "sentence 1 .* a missing value: <NA>"),
+        ([["rain"], pd.NaT], "sentence 1 .* a missing value"),
+        (pd.DataFrame({"text": [["rain"]]}), "not DataFrame; give one of its columns"),
+    ],
+)
+def test_what_comes_out_of_tables_has_a_remedy(base: Elmo, sentences: Any, message: str) -> None:
+    with pytest.raises(InputTypeError, match=message):
+        base.embed(sentences)
+
+
+@pytest.mark.parametrize("line", ["house\t604", "house 604", "604 house", "New York"])
+def test_a_vocabulary_with_more_than_a_word_in_a_line_is_refused(tmp_path: Path, line: str) -> None:
+    words = (LANGUAGE_MODEL / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join([*words[:5], line, *words[6:]]), encoding="utf-8")
+    with pytest.raises(InputError, match="line 6 holds more than a word"):
+        LanguageModel.load(LANGUAGE_MODEL, vocab=path)
+    path.write_text("\n".join([*words[:3], *(f"{word},3" for word in words[3:] if word)]), encoding="utf-8")
+    with pytest.raises(InputError, match="counts beside the words"):
+        LanguageModel.load(LANGUAGE_MODEL, vocab=path)

@@ -48,7 +48,7 @@ import numpy.typing as npt
 
 from numpy_elmo.corpus import read_sentences
 from numpy_elmo.elmo import load
-from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
+from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError, WeightsError
 from numpy_elmo.files.hdf5 import open_arrays
 from numpy_elmo.files.options import decode_lstm_options
 from numpy_elmo.files.vocabulary import UNKNOWN
@@ -426,6 +426,11 @@ class BidirectionalLanguageModel:
                 bilm = read_bilm(file, lstm, "float32").prepared(chosen_threads(None), None)
             table_file = weight_file if embedding_weight_file is None else embedding_weight_file
             with open_arrays(Path(table_file), str(table_file)) as file:
+                if embedding_weight_file is None and TOKEN_TABLE not in file:
+                    raise WeightsError(
+                        f"{weight_file} holds no token vectors; give embedding_weight_file, the file that "
+                        "dump_token_embeddings writes"
+                    )
                 table = read_token_table(file, lstm, "float32")
             self._encode, self._n_ids = table.__getitem__, len(table)
         self._bilm = CarriedBilm(bilm)
