@@ -211,6 +211,9 @@ _OTHERS = (
     ({"config.json", "pytorch_model.bin"}, "a model of the transformers library (such as BERT), which is no ELMo"),
     ({"config.json", "model.safetensors"}, "a model of the transformers library (such as BERT), which is no ELMo"),
     ({"bert_config.json"}, "a BERT model, which is no ELMo"),
-    ({"saved_model.pb"}, "a TensorFlow module without its variables; fetch it again with the folder variables/"),
+    (
+        {"saved_model.pb"},
+        "a TensorFlow module (saved_model.pb) without its variables; fetch it again with the folder variables/",
+    ),
     ({"tfhub_module.pb"}, "a TF-Hub module without its variables; fetch it again with the folder variables/"),
 )
