@@ -133,13 +133,25 @@ def public() -> Iterator[tuple[str, Callable[..., Any]]]:
                     yield name, item
 
 
+# Tried by the tests of their own modules: they need a file, a figure or an object that was made before.
+ELSEWHERE = {
+    "ElmoEmbedder.embed_file",
+    "ElmoModel.load",
+    "ElmoModel.warmup",
+    "NeighborIndex.check",
+    "NeighborIndex.search",
+    "VectorFile.write",
+    "save",
+}
+
+
 def tried() -> Iterator[tuple[str, str]]:
     for name, function in public():
         try:
             parameters = inspect.signature(function).parameters
         except (TypeError, ValueError):
             continue
-        yield from ((name, parameter) for parameter in parameters if parameter in BAD)
+        yield from ((name, parameter) for parameter in parameters if parameter in BAD and name not in ELSEWHERE)
 
 
 def instance(owner: str, good: dict[str, Any]) -> Any:
@@ -170,7 +182,7 @@ def call(name: str, parameter: str, value: Any, good: dict[str, Any]) -> Any:
     if owner and not inspect.ismethod(function):
         made = instance(owner, good)
         if made is None:
-            pytest.skip(f"{owner} is made by another function, which is tried")
+            raise LookupError(f"say how to make {owner}")
         function = getattr(made, method)
     arguments = {}
     for other, description in inspect.signature(function).parameters.items():
@@ -182,7 +194,7 @@ def call(name: str, parameter: str, value: Any, good: dict[str, Any]) -> Any:
         ):
             key = f"{name}.{other}" if f"{name}.{other}" in good else other
             if key not in good:
-                pytest.skip(f"no value for {other}")
+                raise LookupError(f"give a good value for {other}")
             arguments[other] = good[key]
     found = function(**arguments)
     return list(found) if isinstance(found, Iterator) else found
