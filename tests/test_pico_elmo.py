@@ -18,7 +18,7 @@ from tests.agreement.tensorflow_outputs import FIXTURES
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "pico_elmo.py"
 FOLDERS = [ROOT / "weights" / "tiny", *sorted(path.parent for path in FIXTURES.glob("*/weights.hdf5"))]
-SENTENCES = ["They sat on the river bank .", "a naïve café " + "x" * 70, "one"]
+SENTENCES = ["They sat on the river bank .", "The naïve man", "Ω " + "x" * 70, "one"]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from numpy_elmo.network.bilm import Bilm
 from numpy_elmo.network.stack import Stack
 from numpy_elmo.network.threads import Workers
 
-TOLERANCE = 2e-6
+TOLERANCE = 2.5e-6
 
 FORMS = [
     Form(rows, exactly=exactly, blocks=blocks)
