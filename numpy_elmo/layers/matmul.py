@@ -32,6 +32,7 @@ from numpy_elmo.layers.blas import SMALL_MATRIX_KERNELS, kernel
 # less: in one piece, the error of the projection at D = 1024 was larger than TensorFlow's own.
 PARTIAL_SUM = 512
 BLOCK_COLUMNS = 64
+BLOCK_ROWS = 256  # in small kernels, which add up one after the other, sums round more than in packed ones
 GROUP_ROWS = 8
 
 # Smaller weights stay in the cache between two steps (a core's is 1 to 2 MB), where packing costs little.
@@ -119,7 +120,9 @@ class Matrix:
         grouped = x.reshape(groups, rows, parts, k).transpose(2, 0, 1, 3)[:, np.newaxis]  # [parts, 1, groups, rows, k]
         target = None if out is None else out[: parts * groups * rows * N].reshape(parts, columns, groups, rows, width)
         sums = np.matmul(grouped, self._stored[:, :, np.newaxis], out=target)  # [parts, N / 64, groups, rows, 64]
-        product: Array = sums[0] if parts == 1 else sums.sum(axis=0)  # [N / 64, groups, rows, 64]
+        product: Array = sums[0]  # [N / 64, groups, rows, 64]
+        for part in sums[1:]:
+            product += part
         rows_first: Array = product.reshape(columns, groups * rows, width).swapaxes(0, 1)  # [all rows, N / 64, 64]
         return rows_first[:n]
 
@@ -149,7 +152,7 @@ def reshaped(W: Array | Matrix, form: Form) -> Matrix:
 def cut(W: Array) -> Array:
     """Return a copy of W, shape (K, N), in blocks, shape (K / k, N / 64, k, 64)."""
     K, N = W.shape
-    k = min(PARTIAL_SUM, K)
+    k = min(BLOCK_ROWS, K)
     blocks = W.reshape(K // k, k, N // BLOCK_COLUMNS, BLOCK_COLUMNS).swapaxes(1, 2)  # [K / k, N / 64, k, 64]
     return np.ascontiguousarray(blocks)
 
@@ -157,7 +160,7 @@ def cut(W: Array) -> Array:
 def can_be_cut(W: Array) -> bool:
     """Return whether weights are large enough to be cut, and of a shape that can be."""
     K, N = W.shape
-    return W.dtype == np.float32 and W.nbytes >= SMALLEST_BLOCKED and not (K % min(PARTIAL_SUM, K) or N % BLOCK_COLUMNS)
+    return W.dtype == np.float32 and W.nbytes >= SMALLEST_BLOCKED and not (K % min(BLOCK_ROWS, K) or N % BLOCK_COLUMNS)
 
 
 def chosen_form(weights: Iterable[Array], wanted: bool | None) -> tuple[Form, bool]:
