@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from numpy_elmo.analysis.convert import convert
-
-if TYPE_CHECKING:
-    from numpy_elmo.cli.common import SubParsers
+from numpy_elmo.cli.common import SubParsers
 
 
 def add_parser(commands: SubParsers) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
+from numpy_elmo.cli.common import SubParsers
 from numpy_elmo.errors import ModelNotFoundError
 from numpy_elmo.files import published
 from numpy_elmo.files.download import download
-
-if TYPE_CHECKING:
-    from numpy_elmo.cli.common import SubParsers
-    from numpy_elmo.files.published import PublishedModel
+from numpy_elmo.files.published import PublishedModel
 
 
 def add_parser(commands: SubParsers) -> None:

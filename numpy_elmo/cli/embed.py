@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import h5py
 
-from numpy_elmo.cli.common import add_model_arguments, add_reading_arguments, counted, say, text_inputs, with_flags
+from numpy_elmo.cli.common import (
+    SubParsers,
+    add_model_arguments,
+    add_reading_arguments,
+    counted,
+    say,
+    text_inputs,
+    with_flags,
+)
 from numpy_elmo.cli.progress import progress
 from numpy_elmo.cli.signals import Interrupted, Signals
 from numpy_elmo.corpus.embed import EmbedOptions, FileEmbedding, format_bytes
 from numpy_elmo.corpus.inputs import STDIN, BlankLines
 from numpy_elmo.elmo import CorpusReport, load
 from numpy_elmo.errors import ElmoError, InputError
-
-if TYPE_CHECKING:
-    from numpy_elmo.cli.common import SubParsers
 
 # Bytes from which on an output's size is worth a line beforehand.
 LARGE = 10**9

@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
+from numpy_elmo.cli.common import SubParsers
 from numpy_elmo.elmo import load
 from numpy_elmo.files.find import find_model
 from numpy_elmo.files.weights import expected_shapes
-
-if TYPE_CHECKING:
-    from numpy_elmo.cli.common import SubParsers
 
 
 def add_parser(commands: SubParsers) -> None:

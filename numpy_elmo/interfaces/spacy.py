@@ -36,7 +36,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("the pipeline component needs spaCy: pip install 'numpy_elmo[spacy]'") from error
 
-__all__ = ["ElmoComponent", "make_elmo", "use_tensor"]
+__all__ = ["ElmoComponent", "make_elmo", "token_offsets", "use_tensor"]
 
 
 class ElmoComponent:
@@ -158,6 +158,23 @@ def use_tensor(doc: Doc) -> Doc:
     doc.user_span_hooks |= {"vector": _mean, "has_vector": _has_vector, "similarity": _cosine}
     doc.user_token_hooks |= {"vector": _row, "has_vector": _is_word, "similarity": _cosine}
     return doc
+
+
+def token_offsets(doc: Doc) -> list[tuple[int, int]]:
+    """Return where the token of each row of ``doc.tensor`` is in ``doc.text``.
+
+    Parameters
+    ----------
+    doc : Doc
+        A text.
+
+    Returns
+    -------
+    list of (int, int)
+        For each token the first character and the one after the last, as `numpy_elmo.corpus.tokenize_with_offsets`
+        gives them.
+    """
+    return [(token.idx, token.idx + len(token)) for token in doc]
 
 
 def _sentences(doc: Doc) -> list[list[Token]]:

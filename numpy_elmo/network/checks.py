@@ -78,8 +78,8 @@ def _iterate(values: Iterable[Item], expected: str) -> Iterator[Item]:
         return iter(values)
     except TypeError as error:  # a NumPy array without dimensions is Iterable by its type
         is_missing = str(values) in ("None", "nan", "<NA>", "NaT")  # pandas' own cannot be compared
-        what = "a missing value" if is_missing else type(values).__name__
-        raise InputTypeError(f"{expected}, not {what}: {_short(values)}") from error
+        what = f", a missing value: {values}" if is_missing else ""
+        raise InputTypeError(f"{expected}, not {type(values).__name__}{what}") from error
 
 
 def _short(value: object) -> str:

@@ -247,7 +247,7 @@ def test_a_token_of_ten_megabytes_is_its_first_48_bytes(base: Elmo) -> None:
     [
         (["['rain', 'fell']"], r"a printed list.*ast\.literal_eval"),
         (['["rain"]'], "a printed list"),
-        ([["rain"], np.nan], "sentence 1 must be a list of tokens, not a missing value: nan"),
+        ([["rain"], np.nan], "sentence 1 must be a list of tokens, not float, a missing value: nan"),
         ([["rain"], None], "sentence 1 .* a missing value: None"),
         ([["rain"], pd.NA], "sentence 1 .* a missing value: <NA>"),
         ([["rain"], pd.NaT], "sentence 1 .* a missing value"),

@@ -17,7 +17,7 @@ from spacy.tokens import Doc, DocBin
 
 from numpy_elmo import Elmo, load
 from numpy_elmo.errors import InputError, ModelNotFoundError
-from numpy_elmo.interfaces.spacy import use_tensor
+from numpy_elmo.interfaces.spacy import token_offsets, use_tensor
 
 ROOT = Path(__file__).parents[2]
 TEXTS = ["They sat on the river bank.", "", "The bank lent\n\n them  money.", " \n", "Money"]
@@ -75,6 +75,13 @@ def test_a_text_without_words_has_zeros(nlp: Language, tiny: Elmo, text: str) ->
     assert not doc.has_vector
     np.testing.assert_array_equal(doc.vector, np.zeros(tiny.vector_size))
     assert doc.similarity(nlp("bank")) == 0
+
+
+def test_offsets_lead_from_the_rows_to_the_text(nlp: Language) -> None:
+    doc = nlp("He can't  swim\n \U0001f600 .")
+    offsets = token_offsets(doc)
+    assert len(offsets) == len(doc.tensor)
+    assert [doc.text[first:after] for first, after in offsets] == [token.text for token in doc]
 
 
 def test_similarity_is_the_cosine_in_context(nlp: Language) -> None:
