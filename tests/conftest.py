@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from numpy_elmo import Elmo, load
 from tests.fixtures.recipes import SMALL, Recipe, write_weights
+
+# A shell that starts the tests in the background has them ignore SIGINT, and so would the programs that they interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -45,12 +45,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | Path]:
     return {"tiny": "tiny", "large": write_model(tmp_path_factory.mktemp("large"), LARGE)}
 
 
-@pytest.fixture(scope="module", params=["tiny", "large"])
+MODELS = ["tiny", pytest.param("large", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=MODELS)
 def as_installed(request: pytest.FixtureRequest, folders: dict[str, str | Path]) -> Elmo:
     return load(folders[request.param])
 
 
-@pytest.fixture(scope="module", params=["tiny", "large"])
+@pytest.fixture(scope="module", params=MODELS)
 def reproducible(request: pytest.FixtureRequest, folders: dict[str, str | Path]) -> Elmo:
     elmo = load(folders[request.param], reproducible=True)
     assert elmo.reproducible

@@ -112,8 +112,10 @@ def test_tokens_and_vectors_are_compared_when_they_are_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_dask_reads_what_embed_reads(tmp_path: Path) -> None:
-    distributed = pytest.importorskip("dask.distributed")
+    from dask import distributed  # noqa: PLC0415 -- of [dev]
+
     from numpy_elmo.interfaces.dask import embed_files  # noqa: PLC0415 -- needs Dask
 
     path = tmp_path / "report [1].jsonl"

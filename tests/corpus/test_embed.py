@@ -97,7 +97,9 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen[bytes]
 # -- killed, stopped, interrupted --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=() if way in ("layers", "carried state") else pytest.mark.slow) for way in WAYS]
+)
 def test_a_run_that_is_killed_again_and_again_leaves_what_one_run_leaves(
     tmp_path: Path, smallest: str, way: str
 ) -> None:

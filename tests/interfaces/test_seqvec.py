@@ -227,6 +227,7 @@ def test_an_unfinished_hdf5_file_is_continued(
     assert (tmp_path / "out.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
+@pytest.mark.slow
 def test_titin_has_34350_residues(elmo: Elmo, tmp_path: Path) -> None:
     residues = np.random.default_rng(0).choice(list("ACDEFGHIKLMNPQRSTVWY"), 34_350)
     path = tmp_path / "titin.fasta"

@@ -113,7 +113,9 @@ def test_a_document_is_carried_sentence_by_sentence(made: LanguageModel) -> None
     assert all(same(*pair) for pair in zip(carried, made.surprisal(SENTENCES, state="carry"), strict=True))
     state = CarriedState()
     halves = made.surprisal(SENTENCES[:3], state=state) + made.surprisal(SENTENCES[3:], state=state)
-    assert all(same(*pair) for pair in zip(carried, halves, strict=True))
+    for one, other in zip(carried, halves, strict=True):
+        np.testing.assert_allclose(one.surprisal, other.surprisal, rtol=0, atol=8e-7)
+        np.testing.assert_allclose(one.entropy, other.entropy, rtol=0, atol=8e-7)
     made.elmo.reset_state()
     scores = made.log_probs(SENTENCES, state="carry", batch_size=1)
     made.elmo.reset_state()

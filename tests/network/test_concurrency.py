@@ -81,7 +81,9 @@ def assert_same(found: list[Any], expected: list[Any]) -> None:
         np.testing.assert_allclose(np.asarray(one, float), np.asarray(other, float), rtol=1e-6, atol=1e-6)
 
 
-@pytest.fixture(params=[True, False], ids=["softmax in memory", "softmax on disk"])
+@pytest.fixture(
+    params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["softmax in memory", "softmax on disk"]
+)
 def model(request: pytest.FixtureRequest) -> LanguageModel:
     result = LanguageModel.load(FOLDER, in_memory=request.param)
     result.elmo.warm_up([["some", "text"]])
