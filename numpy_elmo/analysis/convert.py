@@ -142,7 +142,7 @@ def _copy(arrays: Arrays, path: Path, names: Iterable[str], dtype: str) -> None:
             for rows in arrays.rows(name, max(1, BLOCK_VALUES // max(1, prod(shape[1:]))), "float32"):
                 if dtype == "float16" and np.abs(rows).max(initial=0) > np.finfo(dtype).max:
                     raise WeightsError(f"{arrays.name}: {name} has values too large for float16; use float32")
-                stored[start : start + len(rows)] = rows
+                stored[start : start + len(rows)] = rows.astype(dtype)  # HDF5 before 1.14.4 rounds to float16 wrongly
                 start += len(rows)
 
 

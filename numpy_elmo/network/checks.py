@@ -43,10 +43,10 @@ def check_count(name: str, value: Any, minimum: int = 1) -> int:
     """Return a count as an int, whatever kind of integer it is, or say what was expected (`InputError`)."""
     expected = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
     try:
-        count = operator.index(value)
+        count = minimum - 1 if isinstance(value, (bool, np.bool_)) else operator.index(value)
     except TypeError:
         count = minimum - 1
-    if isinstance(value, (bool, np.bool_)) or count < minimum:
+    if count < minimum:
         raise InputError(f"{name} must be {expected}, not {value!r}")
     return count
 

@@ -246,7 +246,9 @@ def test_a_file_that_may_not_be_so_large_is_refused_before_the_work(
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
     )
     message = result.stderr.decode()
-    assert result.returncode == 2, message
+    # Old HDF5 crashes when the process ends and it closes what could not be extended; all is said and done by then.
+    crash = () if h5py.version.hdf5_version_tuple >= (1, 14, 4) else (-signal.SIGSEGV,)
+    assert result.returncode in (2, *crash), message
     assert "cannot be written" in message
     assert message.endswith("; nothing was written\n")
     assert message.count("\n") == 1
