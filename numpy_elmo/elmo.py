@@ -220,9 +220,9 @@ class Elmo:
             What the LSTMs remember at the start of a sentence.
 
             ``"reset"``
-                Nothing.  A sentence has the same vectors whatever stands before it or beside it.
+                Nothing.  A sentence has the same vectors whatever comes before it or runs beside it.
             ``"carry"``
-                What AllenNLP and bilm-tf do: sentence k of a batch goes on from sentence k of the batch before, in
+                What AllenNLP and bilm-tf do: sentence k of a batch continues from sentence k of the batch before, in
                 this call or the last.  The first `batch_size` sentences are the first batch, and so on.  A larger
                 batch starts its further sentences from zeros, a smaller one leaves the other states as they were.
             ``"frozen"``

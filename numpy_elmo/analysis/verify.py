@@ -285,7 +285,7 @@ def check_runs(elmo: Elmo, runs: Iterable[RecordedRun]) -> list[Check]:
                 tolerance = measure.tolerance + measure.relative_tolerance * abs(expected)
                 label = f"{run.name}: {measure.name}, {_label(measure, index)}"
                 checks.append(_check_number(label, expected, value, tolerance))
-    # Whoever goes on with the model should not go on from these sentences.
+    # Later calls must not continue from these sentences.
     elmo.reset_state()
     return checks
 

@@ -71,7 +71,7 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
         "--state",
         choices=("reset", "carry"),
         default="reset",
-        help="start every sentence from zeros (reset, the default), or go on from the batch before, "
+        help="start every sentence from zeros (reset, the default), or continue from the batch before, "
         "as AllenNLP and bilm-tf do (carry)",
     )
     group.add_argument("--batch-size", type=int, default=64, metavar="N", help="sentences that run together (64)")

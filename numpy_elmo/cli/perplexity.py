@@ -31,8 +31,8 @@ def add_parser(commands: SubParsers) -> None:
         "--state",
         choices=("reset", "carry"),
         default="reset",
-        help="start every sentence from zeros (reset, the default), or go on from the batch before, as the published "
-        "perplexities were measured (carry)",
+        help="start every sentence from zeros (reset, the default), or continue from the batch before, as the "
+        "published perplexities were measured (carry)",
     )
     parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="sentences that run together (64)")
     parser.set_defaults(run=run)

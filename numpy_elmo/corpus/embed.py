@@ -144,7 +144,7 @@ class FileEmbedding:
         Parameters
         ----------
         resume : bool
-            Go on with an unfinished run, if there is one; if the finished file exists, do nothing.
+            Continue an unfinished run, if there is one; if the finished file exists, do nothing.
         overwrite : bool
             Replace a finished file; without `resume`, replace an unfinished run as well.
         checkpoint_seconds : float

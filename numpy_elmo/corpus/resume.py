@@ -5,7 +5,7 @@ computed: every dataset has its place, and its bytes are missing.  From then on 
 fills in bytes.  So whatever ends a run leaves a file that can be opened, and writing the same bytes again does no harm.
 
 A checkpoint says how many sentences are on the disk: first the file is written through, then a small record takes the
-place of the one before it.  Resuming goes on after that many.
+place of the one before it.  A resumed run continues after that many.
 """
 
 from __future__ import annotations

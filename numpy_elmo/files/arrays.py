@@ -85,20 +85,6 @@ class Arrays(ABC):
             return None
         return f"arrays of {n_bytes:,} bytes cannot be in a file of {self.n_bytes:,}"
 
-    def stored_bytes(self) -> Iterator[bytes | memoryview]:
-        """Yield name, type, shape and values of every array, in bounded memory."""
-        names = self.names()
-        if problem := self.size_problem(map(self.shape, names)):
-            raise WeightsError(f"{self.name}: {problem}; fetch the file again")
-        for path in names:
-            shape, dtype = self.shape(path), self.dtype(path)
-            yield f"{path} {dtype.str} {shape}".encode("utf-8", "surrogatepass")
-            n_rows = max(1, (1 << 24) // max(1, dtype.itemsize * prod(shape[1:])))
-            for start in range(0, shape[0], n_rows) if shape else [None]:
-                values = np.empty((min(n_rows, shape[0] - start), *shape[1:]) if start is not None else shape, dtype)
-                self.fill(path, values, start)
-                yield values.data
-
 
 class Tensor(NamedTuple):
     """An array in a file: its shape and stored type, and a function that returns the rows from start to stop."""

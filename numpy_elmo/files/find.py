@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -19,8 +18,6 @@ from numpy_elmo.files.hdf5 import check_is_hdf5, open_arrays
 from numpy_elmo.files.options import ASSUMED, ModelOptions, decode_options, options_of_shapes
 from numpy_elmo.files.places import OPTIONS, Folder, Place, exists, pick, place_of, read_file, to_path
 from numpy_elmo.layers.scalar_mix import ScalarMix
-
-Source = "str | os.PathLike[str] | ModelFiles"
 
 
 @dataclass(frozen=True)
@@ -49,14 +46,6 @@ class ModelFiles:
     place: Place
     assumed: str = ""
     damaged: Callable[[], list[str]] | None = None
-
-    def digest(self) -> str:
-        """Return 32 hexadecimal digits for the options and weights, whatever the files are called."""
-        digest = hashlib.sha256(repr(self.options).encode())
-        with self.open_weights() as arrays:
-            for part in arrays.stored_bytes():
-                digest.update(part)
-        return digest.hexdigest()[:32]
 
     def mix(self) -> ScalarMix | None:
         """Return the mix of all layers that is stored with the model, as in google/elmo; None if there is none."""

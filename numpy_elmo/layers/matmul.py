@@ -168,29 +168,32 @@ def chosen_form(weights: Iterable[Array], wanted: bool | None) -> tuple[Form, bo
 
     By default (None) that is so where it is nearly free.  `InputError` if it is wanted and no form is known.
     """
-    blocks = kernel() in SMALL_MATRIX_KERNELS
     if wanted is not False:
-        forms = (Form(4, blocks=blocks), Form(8, exactly=True, blocks=True))
-        if form := _first_that_keeps_bits(weights, forms if wanted else forms[:1]):
+        if form := _first_that_keeps_bits(weights, at_any_price=bool(wanted)):
             return form, True
         if wanted:
             raise InputError(
                 f"with this BLAS (kernels: {kernel()}) the bits of a row depend on the rows beside it in every form "
                 "that is known here; load with reproducible=False, or use NumPy's own wheels, which bring OpenBLAS"
             )
-    return Form(blocks=blocks), False
+    return Form(blocks=_has_small_kernels()), False
 
 
 def independent_form(weights: Iterable[Array]) -> Form:
     """Return the fastest form in which a row's bits depend on nothing but the row; one row at a time always does."""
-    blocks = kernel() in SMALL_MATRIX_KERNELS
-    one_by_one = Form(1, exactly=True)
-    return _first_that_keeps_bits(weights, (Form(4, blocks=blocks), Form(8, exactly=True, blocks=True))) or one_by_one
+    return _first_that_keeps_bits(weights, at_any_price=True) or Form(1, exactly=True)
 
 
-def _first_that_keeps_bits(weights: Iterable[Array], forms: Iterable[Form]) -> Form | None:
+def _first_that_keeps_bits(weights: Iterable[Array], *, at_any_price: bool) -> Form | None:
+    forms = [Form(4, blocks=_has_small_kernels())]
+    if at_any_price:
+        forms.append(Form(8, exactly=True, blocks=True))
     different = list({W.shape: W for W in weights}.values())
     return next((form for form in forms if all(keeps_bits(W, form) for W in different)), None)
+
+
+def _has_small_kernels() -> bool:
+    return kernel() in SMALL_MATRIX_KERNELS
 
 
 def keeps_bits(W: Array, form: Form) -> bool:

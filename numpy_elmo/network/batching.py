@@ -101,7 +101,7 @@ def bounded_batches(items: Iterable[T], size: int, length: Callable[[T], int], m
     length : callable
         The length of an item.
     max_length : int
-        Sum of the lengths that a list may have; an item that is longer stands alone.
+        Sum of the lengths that a list may have; a longer item gets a list of its own.
 
     Yields
     ------

@@ -27,7 +27,7 @@ from pathlib import Path
 import h5py, numpy as np
 from numpy_elmo import LanguageModel, load
 from numpy_elmo.errors import ElmoError
-from numpy_elmo.files.find import find_model
+from numpy_elmo.corpus.resume import model_digest
 
 seed, count, folder, kind = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
 whole = (folder / f"{kind}.hdf5").read_bytes()
@@ -37,8 +37,7 @@ options, model = folder / "options.json", Path(sys.argv[5])
 def use(path):
     if kind == "softmax":
         return LanguageModel.load(model, softmax=path, vocab=model / "vocab.txt")
-    files = find_model(path, options)
-    return load(files), files.digest()
+    return model_digest(load(path, options=options))
 
 use(folder / f"{kind}.hdf5")
 used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
