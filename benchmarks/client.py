@@ -9,21 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMPY_ELMO_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
 
 
 @dataclass(frozen=True)
@@ -39,13 +32,16 @@ class EngineSpec:
     python : str
         The interpreter that has the library.
     environment : mapping
-        Variables that are set for this engine only.
+        Variables that are set for this engine; by default none is, as for its users.
+    options : mapping
+        Arguments of its `load`.
     """
 
     name: str
     engine: str
     python: str = sys.executable
     environment: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Worker:
@@ -57,10 +53,10 @@ class Worker:
         When it was started, by ``time.perf_counter``.
     """
 
-    def __init__(self, spec: EngineSpec, threads: int) -> None:
+    def __init__(self, spec: EngineSpec) -> None:
         self.name = spec.name
-        counts = dict.fromkeys(THREAD_VARIABLES, str(threads))
-        environment = {**os.environ, **counts, "PYTHONPATH": str(ROOT), **spec.environment}
+        self._options = dict(spec.options)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **spec.environment}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         self.spawned = time.perf_counter()
         self._process = subprocess.Popen(
@@ -73,6 +69,10 @@ class Worker:
             text=True,
             encoding="utf-8",
         )
+
+    def start(self, folder: Path, max_batch_size: int) -> dict[str, Any]:
+        """Let the engine import its library and load a model."""
+        return self.ask("start", folder=str(folder), max_batch_size=max_batch_size, options=self._options)
 
     def ask(self, call: str, **arguments: Any) -> dict[str, Any]:
         """Send a request and wait for the answer."""
@@ -100,6 +100,17 @@ class Worker:
         self._process.stdout.close()
         self._process.wait()
         self._log.close()
+
+
+@contextmanager
+def busy_core() -> Iterator[subprocess.Popen[bytes]]:
+    """Keep one core busy with another program inside."""
+    load = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield load
+    finally:
+        load.kill()
+        load.wait()
 
 
 def take_turns(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.client import EngineSpec, Worker, take_turns
+from benchmarks.machine import available_cpus
 from benchmarks.text import Sentences
 from benchmarks.throughput import Case
 
@@ -20,17 +21,17 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TOKENS_A_LENGTH = 2560  # the same text at each length, in batches of 32
 
 
-def measure(ours: EngineSpec, folder: Path, sentences: Sentences, threads: int, rounds: int) -> dict[str, Any]:
+def measure(ours: EngineSpec, folder: Path, sentences: Sentences, rounds: int) -> dict[str, Any]:
     """Return milliseconds a token over each of them."""
     by_length = sorted(sentences, key=len)
-    with Worker(ours, threads) as worker:
-        worker.ask("start", folder=str(folder), max_batch_size=max(BATCH_SIZES))
+    with Worker(ours) as worker:
+        worker.start(folder, max(BATCH_SIZES))
         sizes = [4**k for k in range(2, 12) if 4**k < len(sentences)] + [len(sentences)]
         return {
             "sentence_length": _series({n: of_length(sentences, n) for n in LENGTHS}, worker, rounds),
             "batch_size": _series({n: Case("", by_length, n) for n in BATCH_SIZES}, worker, rounds),
             "corpus_size": _series({n: Case("", sentences[:n], 64, as_corpus=True) for n in sizes}, worker, rounds),
-            "threads": _threads(ours, folder, Case("", sentences, 64, as_corpus=True), threads, rounds),
+            "threads": _threads(ours, folder, Case("", sentences, 64, as_corpus=True), rounds),
         }
 
 
@@ -51,17 +52,16 @@ def _point(n: int, case: Case, seconds: Sequence[float]) -> dict[str, float]:
     return {"n": n, "tokens": n_tokens, "milliseconds_per_token": 1e3 * statistics.median(seconds) / n_tokens}
 
 
-def _threads(ours: EngineSpec, folder: Path, case: Case, most: int, rounds: int) -> list[dict[str, Any]]:
-    """Run a corpus with every number of threads, the BLAS with one and with as many."""
+def _threads(ours: EngineSpec, folder: Path, case: Case, rounds: int) -> list[dict[str, float]]:
+    """Run a corpus with every number of threads up to the CPUs."""
+    most = available_cpus()
     counts = sorted({2**k for k in range(most.bit_length()) if 2**k <= most} | {most})
-    settings = [(n, blas) for n in counts for blas in sorted({1, n})]
     with ExitStack() as stack:
         works = {}
-        for n, blas in settings:
-            spec = replace(ours, environment={**ours.environment, "OPENBLAS_NUM_THREADS": str(blas)})
-            worker = stack.enter_context(Worker(spec, n))
-            worker.ask("start", folder=str(folder), max_batch_size=64)
+        for n in counts:
+            worker = stack.enter_context(Worker(replace(ours, environment={"NUMPY_ELMO_THREADS": str(n)})))
+            worker.start(folder, 64)
             case.seconds(worker)
-            works[f"{n} {blas}"] = partial(case.seconds, worker)
+            works[str(n)] = partial(case.seconds, worker)
         seconds = take_turns(works, rounds)
-    return [{"blas_threads": blas, **_point(n, case, seconds[f"{n} {blas}"])} for n, blas in settings]
+    return [_point(n, case, seconds[str(n)]) for n in counts]

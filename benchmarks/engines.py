@@ -30,7 +30,7 @@ class Engine(ABC):
         """Import all that is needed and return the versions."""
 
     @abstractmethod
-    def load(self, folder: str, max_batch_size: int) -> None:
+    def load(self, folder: str, max_batch_size: int, **options: Any) -> None:
         """Load a model folder, up to the point where a batch can be embedded."""
 
     @abstractmethod
@@ -46,7 +46,7 @@ class Engine(ABC):
         """Take what `embed` returned apart: one ``(L + 1, n_tokens, 2 P)`` array a sentence."""
 
     def embed_carried(self, batch: Batch) -> Any:
-        """Embed a batch that goes on from the batch before, which is the only thing that the peers do."""
+        """Embed a batch from the states of the batch before, as the peers always do."""
         return self.embed(batch)
 
     def embed_corpus(self, sentences: Batch) -> Iterator[Any]:
@@ -65,11 +65,13 @@ class NumpyElmo(Engine):
         import numpy_elmo  # noqa: PLC0415
 
         self._package = numpy_elmo
-        return {"numpy_elmo": numpy_elmo.__version__, "numpy": np.__version__}
+        from numpy_elmo.layers.blas import kernel  # noqa: PLC0415
 
-    def load(self, folder: str, max_batch_size: int) -> None:
+        return {"numpy_elmo": numpy_elmo.__version__, "numpy": np.__version__, "OpenBLAS kernels": kernel()}
+
+    def load(self, folder: str, max_batch_size: int, **options: Any) -> None:
         del max_batch_size
-        self.elmo = self._package.load(folder)
+        self.elmo = self._package.load(folder, **options)
 
     def embed(self, batch: Batch) -> list[Array]:
         return self.elmo.embed(batch, batch_size=len(batch))
@@ -110,7 +112,8 @@ class SimpleElmo(Engine):
         self._package = simple_elmo
         return {"simple-elmo": _version("simple-elmo"), "tensorflow": tf.__version__, "numpy": np.__version__}
 
-    def load(self, folder: str, max_batch_size: int) -> None:
+    def load(self, folder: str, max_batch_size: int, **options: Any) -> None:
+        del options
         self._model = self._package.ElmoModel()
         self._model.load(folder, max_batch_size=max_batch_size)
         self._session: Any = None
@@ -153,9 +156,8 @@ class AllenNlp(Engine):
             "numpy": np.__version__,
         }
 
-    def load(self, folder: str, max_batch_size: int) -> None:
-        del max_batch_size
-        self._torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    def load(self, folder: str, max_batch_size: int, **options: Any) -> None:
+        del max_batch_size, options
         model = self._package.ElmoBiLmSentence(f"{folder}/options.json", f"{folder}/weights.hdf5")
         self._model = model.eval()
 

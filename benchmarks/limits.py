@@ -14,15 +14,15 @@ from benchmarks.lstm import lstm_work
 STEPS = 20
 
 
-def measure(ours: EngineSpec, folder: Path, rows: Sequence[int], threads: int, rounds: int) -> dict[str, Any]:
+def measure(ours: EngineSpec, folder: Path, rows: Sequence[int], rounds: int) -> dict[str, Any]:
     """Run the LSTM layers and, in turn, the large product and the reading of memory.
 
     The ratios are of one round: its GFLOP/s over its ``sgemm``, its bytes per second over its bandwidth.
     """
     options = json.loads((folder / "options.json").read_text(encoding="utf-8"))
     machine = EngineSpec("machine", "machine", ours.python, ours.environment)
-    with Worker(ours, threads) as engine, Worker(machine, threads) as reference:
-        engine.ask("start", folder=str(folder), max_batch_size=max(rows))
+    with Worker(ours) as engine, Worker(machine) as reference:
+        engine.start(folder, max(rows))
         versions = reference.ask("start")["versions"]
 
         def seconds(n: int) -> float:

@@ -18,8 +18,7 @@ ROW = 8192
 class Machine:
     """The calls that a worker answers about the machine.
 
-    It runs in a process of its own, with as many BLAS threads as the comparison has threads: an engine may have good
-    reason to keep BLAS to one thread and bring its own.
+    It runs in a process of its own, where the BLAS has all its threads.
     """
 
     def start(self) -> dict[str, Any]:
@@ -28,7 +27,6 @@ class Machine:
         self._a, self._b = (generator.standard_normal((SIDE, SIDE), np.float32) for _ in range(2))
         self._rows = np.ones((BYTES // (4 * ROW), ROW), np.float32)
         self._vector = np.ones(ROW, np.float32)
-        self._threads = int(os.environ["OMP_NUM_THREADS"])
         self.sgemm(), self.bandwidth()
         return {"versions": {"numpy": np.__version__, "blas": blas()}}
 
@@ -38,10 +36,16 @@ class Machine:
 
     def bandwidth(self) -> dict[str, float]:
         """Return GB/s of reading 512 MB once, the best of a matrix-vector product and of dot products in threads."""
-        parts = np.array_split(self._rows.reshape(-1), self._threads)
-        with ThreadPoolExecutor(self._threads) as pool:
+        threads = available_cpus()
+        parts = np.array_split(self._rows.reshape(-1), threads)
+        with ThreadPoolExecutor(threads) as pool:
             dots = _best(lambda: list(pool.map(lambda part: np.dot(part, part), parts)))
         return {"gigabytes": BYTES / min(dots, _best(lambda: self._rows @ self._vector)) / 1e9}
+
+
+def available_cpus() -> int:
+    """Return the CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def blas() -> str:

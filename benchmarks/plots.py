@@ -41,6 +41,7 @@ def draw(results: Figures, folder: Path) -> list[Path]:
     plots: dict[str, tuple[str, Callable[[Axes, Any], None]]] = {
         "throughput": ("throughput", _throughput),
         "lstm": ("limits", _limits),
+        "growth": ("growth", _growth),
         "sentence_length": ("costs", _sentence_length),
         "batch_size": ("costs", _batch_size),
     }
@@ -92,7 +93,7 @@ def _style(theme: str) -> Iterator[None]:
 
 
 def _throughput(axes: Axes, figures: Any) -> None:
-    names, cases = list(figures["engines"]), figures["cases"]
+    names, cases = list(figures["engines"]), list(figures["cases"].values())
     width = 0.8 / len(names)
     for k, name in enumerate(names):
         axes.bar(
@@ -103,7 +104,7 @@ def _throughput(axes: Axes, figures: Any) -> None:
             color=COLOURS[k % len(COLOURS)],
             hatch=HATCHES[k % len(HATCHES)],
         )
-    shown = [textwrap.fill(case["name"], 12) for case in cases]
+    shown = [textwrap.fill(name, 12) for name in figures["cases"]]
     axes.set_xticks(range(len(cases)), shown)
     axes.set_ylabel("tokens per second")
     axes.set_title("Throughput: more is better")
@@ -122,8 +123,18 @@ def _limits(axes: Axes, figures: Any) -> None:
     axes.set_title("LSTM layers beside the machine's large matrix product")
 
 
+def _growth(axes: Axes, figures: Any) -> None:
+    sizes = [int(size) for size in figures]
+    axes.plot(sizes, [run["peak_bytes"] / 1e6 for run in figures.values()], marker="o", color=COLOURS[0])
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("sentences in the corpus")
+    axes.set_ylabel("peak memory of the process, MB")
+    axes.set_title("Memory against the size of the corpus, with the embedded model")
+
+
 def _sentence_length(axes: Axes, figures: Any) -> None:
-    _cost(axes, figures["sentence_length"], "tokens a sentence", "Cost against the length of sentences, 32 at once")
+    _cost(axes, figures["sentence_length"], "tokens per sentence", "Cost against the length of sentences, 32 at once")
 
 
 def _batch_size(axes: Axes, figures: Any) -> None:
@@ -134,7 +145,7 @@ def _cost(axes: Axes, points: Any, horizontal: str, title: str) -> None:
     _lines(axes, [p["n"] for p in points], {"numpy_elmo": [p["milliseconds_per_token"] for p in points]})
     axes.set_ylim(bottom=0)
     axes.set_xlabel(horizontal)
-    axes.set_ylabel("milliseconds a token")
+    axes.set_ylabel("milliseconds per token")
     axes.set_title(title)
 
 

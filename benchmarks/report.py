@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,11 @@ def insert(page: str, text: str) -> str:
 def render(results: Figures) -> str:
     """Return all tables of what was measured."""
     sections: dict[str, Callable[[Figures], list[str]]] = {
-        "throughput": _throughput,
+        "throughput": partial(_throughput, "Throughput"),
+        "avx2": partial(_throughput, "Throughput with OpenBLAS's AVX2 kernels"),
+        "busy": partial(_throughput, "Beside a program that keeps one core busy"),
+        "reproducible": _reproducible,
+        "growth": _growth,
         "limits": _limits,
         "costs": _costs,
         "startup": _startup,
@@ -60,38 +65,37 @@ def render(results: Figures) -> str:
 
 
 def _circumstances(results: Figures) -> list[str]:
-    machine, settings, text = results["machine"], results["settings"], results["settings"]["text"]
-    environment = "".join(f" {name}={value}" for name, value in settings["environment"].items())
+    found, text = results["circumstances"], results["circumstances"]["text"]
+    variables = "".join(f", {name}={value}" for name, value in found["variables"].items())
     return [
-        f"Model {settings['dim']}/{settings['projection_dim']}, {settings['threads']} threads on "
-        f"{machine['processor']} ({machine['cpus']} CPUs), {machine['system']}, Python {machine['python']}; "
-        f"{text['sentences']} sentences of `{text['name']}`, {text['tokens']:,} tokens, {text['mean_tokens']:.1f} a "
-        f"sentence, {text['distinct_tokens']:.0%} of them distinct; {settings['started'][:10]}."
-        + (f"  For numpy_elmo:{environment}." if environment else "")
+        f"Model {found['dim']}/{found['projection_dim']} on {found['processor']} ({found['cpus']} CPUs), "
+        f"{found['system']}, Python {found['python']}, OpenBLAS with its {found['kernels']} kernels{variables}; "
+        f"{text['sentences']} sentences of `{text['name']}`, {text['tokens']:,} tokens, {text['mean_tokens']:.1f} per "
+        f"sentence, {text['distinct_tokens']:.0%} of them distinct; {results['date']}."
     ]
 
 
-def _throughput(figures: Figures) -> list[str]:
+def _throughput(heading: str, figures: Figures) -> list[str]:
     versions = (
         f"{label(name)} ({', '.join(f'{package} {number}' for package, number in packages.items())})"
         for name, packages in figures["engines"].items()
     )
     ours, *others = figures["engines"]
     speed = [
-        [case["name"], f"{case['sentences']}", *(f"{case['tokens_per_second'][name]:,.0f}" for name in (ours, *others))]
-        for case in figures["cases"]
+        [name, f"{case['sentences']}", *(f"{case['tokens_per_second'][e]:,.0f}" for e in (ours, *others))]
+        for name, case in figures["cases"].items()
     ]
     blocks = [
-        "### Throughput",
+        f"### {heading}",
         f"{'; '.join(versions)}.  Tokens per second, medians of {figures['rounds']} rounds.",
         table(["", "sentences", *map(label, (ours, *others))], speed),
     ]
     if not others:
         return blocks
-    ratios = [[case["name"], *(spread(case["times_faster"][name]) for name in others)] for case in figures["cases"]]
+    ratios = [[name, *(spread(case["times_faster"][e]) for e in others)] for name, case in figures["cases"].items()]
     differences = [
-        [case["name"], *(f"{max(case['max_abs_difference'][name].values()):.1e}" for name in others)]
-        for case in figures["cases"]
+        [name, *(f"{max(case['max_abs_difference'][e].values()):.1e}" for e in others)]
+        for name, case in figures["cases"].items()
     ]
     return [
         *blocks,
@@ -99,6 +103,34 @@ def _throughput(figures: Figures) -> list[str]:
         table(["", *map(label, others)], ratios),
         "Largest difference of any number of the vectors in the same run.",
         table(["", *map(label, others)], differences),
+    ]
+
+
+def _reproducible(figures: Figures) -> list[str]:
+    _, other = figures["engines"]
+    rows = [[name, spread(case["times_faster"][other])] for name, case in figures["cases"].items()]
+    return [
+        "### The same bits in any batch",
+        f"Time of `reproducible=True` relative to `False`, medians of {figures['rounds']} rounds.",
+        table(["", "relative time"], rows),
+    ]
+
+
+def _growth(figures: Figures) -> list[str]:
+    rows = [
+        [
+            f"{int(size):,}",
+            f"{run['tokens']:,}",
+            f"{run['types']:,}",
+            f"{run['tokens'] / run['seconds']:,.0f}",
+            "unknown" if run["peak_bytes"] is None else f"{run['peak_bytes'] / 1e6:,.0f}",
+        ]
+        for size, run in figures.items()
+    ]
+    return [
+        "### Growth",
+        "The embedded model, `tiny`, over made sentences, in a fresh process per line.",
+        table(["sentences", "tokens", "types", "tokens per second", "peak memory, MB"], rows),
     ]
 
 
@@ -123,9 +155,10 @@ def _limits(figures: Figures) -> list[str]:
 
 def _costs(figures: Figures) -> list[str]:
     names = {
-        "sentence_length": "tokens a sentence, 32 sentences at once",
+        "sentence_length": "tokens per sentence, 32 sentences at once",
         "batch_size": "sentences at once, sorted by length",
         "corpus_size": "sentences in the corpus",
+        "threads": "threads",
     }
     blocks = ["### Cost of a token"]
     for key, name in names.items():
@@ -133,16 +166,9 @@ def _costs(figures: Figures) -> list[str]:
         blocks.append(
             table(
                 [name, *(str(point["n"]) for point in points)],
-                [["ms a token", *(f"{point['milliseconds_per_token']:.2f}" for point in points)]],
+                [["ms per token", *(f"{point['milliseconds_per_token']:.2f}" for point in points)]],
             )
         )
-    points = figures["threads"]
-    blocks.append(
-        table(
-            ["threads, of the BLAS", *(f"{point['n']}, {point['blas_threads']}" for point in points)],
-            [["ms a token", *(f"{point['milliseconds_per_token']:.2f}" for point in points)]],
-        )
-    )
     return blocks
 
 

@@ -9,45 +9,39 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import costs, installed, limits, startup, throughput
-from benchmarks.client import EngineSpec, say
+from benchmarks import costs, growth, installed, limits, startup, throughput
+from benchmarks.client import EngineSpec, busy_core, say
+from benchmarks.machine import available_cpus
 from benchmarks.made_models import RECIPES, write_model
+from benchmarks.record import Record
 from benchmarks.text import SAMPLE, describe, read_sentences
+from numpy_elmo.layers.blas import SMALL_MATRIX_KERNELS, kernel
 
-PARTS = ("throughput", "limits", "costs", "startup", "install")
+PARTS = ("throughput", "avx2", "busy", "reproducible", "growth", "limits", "costs", "startup", "install")
 PEERS = ("tensorflow", "torch")
-OURS = "numpy_elmo"
+OURS = EngineSpec("numpy_elmo", "numpy_elmo")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there instead of printing them")
+    parser.add_argument("json", type=Path, metavar="FILE", help="of the figures; a run that was cut off continues")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (all)")
     parser.add_argument("--size", choices=sorted(RECIPES), default="original", help="made model to run (original)")
     parser.add_argument("--model", type=Path, metavar="DIR", help="a folder with options.json and weights.hdf5 instead")
-    parser.add_argument("--text", type=Path, metavar="FILE", default=SAMPLE, help="one tokenised sentence a line")
+    parser.add_argument("--text", type=Path, metavar="FILE", default=SAMPLE, help="one tokenised sentence per line")
     parser.add_argument("--few", type=int, metavar="N", default=64, help="sentences at the smaller batch sizes (64)")
-    parser.add_argument("--batch-sizes", type=int, nargs="+", metavar="B", default=[1, 8, 32, 64, 256])
+    parser.add_argument("--batch-sizes", type=int, nargs="+", metavar="B", default=[1, 8, 32, 64])
     parser.add_argument("--rows", type=int, nargs="+", metavar="N", default=[1, 2, 4, 8, 16, 32, 64, 128, 256])
+    parser.add_argument("--growth", type=int, nargs="+", metavar="N", default=growth.SIZES, help="sizes of the corpora")
     parser.add_argument("--rounds", type=int, metavar="R", default=5, help="timings of each kind (5)")
-    parser.add_argument("--threads", type=int, metavar="N", default=available_cpus(), help="for everybody (all CPUs)")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS, help="libraries to compare with (both)")
     parser.add_argument("--tensorflow-python", metavar="PATH", default=sys.executable, help="has simple-elmo")
     parser.add_argument("--torch-python", metavar="PATH", default=sys.executable, help="has simple-elmo-pytorch")
-    parser.add_argument("--blas-kernel", metavar="NAME", help="OPENBLAS_CORETYPE for our side, as Haswell")
-    parser.add_argument("--env", nargs="+", metavar="NAME=VALUE", default=[], help="further variables for our side")
-    parser.add_argument(
-        "--variant",
-        action="append",
-        nargs="+",
-        metavar=("NAME", "VARIABLE=VALUE"),
-        default=[],
-        help="run our side once more with these variables, compared like a peer",
-    )
     parser.add_argument("--quick", action="store_true", help="a minute model, two rounds, no peers: does it all run?")
 
 
@@ -55,69 +49,64 @@ def main(arguments: argparse.Namespace) -> None:
     """Measure."""
     if arguments.quick:
         arguments.size, arguments.rounds, arguments.peers = "minute", 2, []
-        arguments.few, arguments.batch_sizes, arguments.rows = 4, [1, 8], [1, 4]
+        arguments.few, arguments.batch_sizes, arguments.rows, arguments.growth = 4, [1, 8], [1, 4], [10, 100]
     with tempfile.TemporaryDirectory() as folder:
-        model = arguments.model or write_model(Path(folder), arguments.size)
-        results = measure(arguments, model)
-    text = json.dumps(results, indent=2) + "\n"
-    if arguments.json:
-        arguments.json.write_text(text, encoding="utf-8")
-    else:
-        sys.stdout.write(text)
+        measure(arguments, arguments.model or write_model(Path(folder), arguments.size))
 
 
-def measure(arguments: argparse.Namespace, model: Path) -> dict[str, Any]:
+def measure(arguments: argparse.Namespace, model: Path) -> None:
     """Measure all parts that are asked for."""
     sentences = read_sentences(arguments.text)
     if arguments.quick:
         sentences = sentences[:24]
-    engines = list_engines(arguments)
-    ours, threads, rounds = engines[0], arguments.threads, arguments.rounds
-    compared = throughput.cases(sentences, arguments.batch_sizes, arguments.few)
-    batch = throughput.Case("", sentences[:64], 64)
-    measures: dict[str, Callable[[], dict[str, Any]]] = {
-        "throughput": lambda: throughput.measure(engines, model, compared, threads, rounds),
-        "limits": lambda: limits.measure(ours, model, arguments.rows, threads, rounds),
-        "costs": lambda: costs.measure(ours, model, sentences, threads, rounds),
-        "startup": lambda: startup.measure(engines, model, batch, threads, rounds),
-        "install": lambda: {
-            engine.name: installed.measure(engine) for engine in engines if engine.name == engine.engine
-        },
-    }
     options = json.loads((model / "options.json").read_text(encoding="utf-8"))
-    results = {
-        "machine": describe_machine(),
-        "settings": {
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": sys.argv[1:],
-            "dim": options["lstm"]["dim"],
-            "projection_dim": options["lstm"]["projection_dim"],
-            "threads": threads,
-            "environment": dict(ours.environment),
-            "text": {"name": arguments.text.name, **describe(sentences)},
-        },
+    circumstances = {
+        **describe_machine(),
+        "dim": options["lstm"]["dim"],
+        "projection_dim": options["lstm"]["projection_dim"],
+        "text": {"name": arguments.text.name, **describe(sentences)},
     }
-    for part in PARTS:
-        if part in arguments.only:
-            say(part)
-            results[part] = measures[part]()
-    return results
-
-
-def list_engines(arguments: argparse.Namespace) -> list[EngineSpec]:
-    """Return our engine, its variants and the peers."""
-    environment = dict(pair.split("=", 1) for pair in arguments.env)
-    if arguments.blas_kernel:
-        environment["OPENBLAS_CORETYPE"] = arguments.blas_kernel
+    record = Record(arguments.json, circumstances)
+    record.once(lambda: datetime.now(UTC).date().isoformat(), "date")
     pythons = {"tensorflow": arguments.tensorflow_python, "torch": arguments.torch_python}
-    return [
-        EngineSpec(OURS, OURS, environment=environment),
-        *(
-            EngineSpec(name, OURS, environment={**environment, **dict(pair.split("=", 1) for pair in pairs)})
-            for name, *pairs in arguments.variant
-        ),
-        *(EngineSpec(name, name, pythons[name]) for name in arguments.peers),
-    ]
+    peers = [EngineSpec(name, name, pythons[name]) for name in arguments.peers]
+    rounds = arguments.rounds
+    compared = throughput.cases(sentences, arguments.batch_sizes, arguments.few)
+    beside = [case for case in compared if case.name in ("batch 32", throughput.CORPUS)]
+    batched = [case for case in compared if case.batch_size > 1]
+
+    def run(part: str, engines: list[EngineSpec], cases: list[throughput.Case]) -> None:
+        throughput.measure(part, engines, model, cases, rounds=rounds, record=record)
+
+    def avx2() -> None:
+        if kernel() in SMALL_MATRIX_KERNELS:
+            run("avx2", [replace(OURS, environment={"OPENBLAS_CORETYPE": "Haswell"}), *peers], compared)
+
+    def busy() -> None:
+        serial = replace(OURS, name="OPENBLAS_NUM_THREADS=1", environment={"OPENBLAS_NUM_THREADS": "1"})
+        with busy_core():
+            run("busy", [OURS, serial, *peers], beside)
+
+    def reproducible() -> None:
+        pair = [replace(OURS, name=f"reproducible={value}", options={"reproducible": value}) for value in (False, True)]
+        run("reproducible", pair, batched)
+
+    batch = throughput.Case("", sentences[:64], 64)
+    once = record.once
+    measures: dict[str, Callable[[], None]] = {
+        "throughput": lambda: run("throughput", [OURS, *peers], compared),
+        "avx2": avx2,
+        "busy": busy,
+        "reproducible": reproducible,
+        "growth": lambda: growth.measure(OURS, arguments.growth, record),
+        "limits": lambda: once(lambda: limits.measure(OURS, model, arguments.rows, rounds), "limits"),
+        "costs": lambda: once(lambda: costs.measure(OURS, model, sentences, rounds), "costs"),
+        "startup": lambda: once(lambda: startup.measure([OURS, *peers], model, batch, rounds), "startup"),
+        "install": lambda: once(lambda: {e.name: installed.measure(e) for e in [OURS, *peers]}, "install"),
+    }
+    for part in arguments.only:
+        say(part)
+        measures[part]()
 
 
 def describe_machine() -> dict[str, Any]:
@@ -128,11 +117,8 @@ def describe_machine() -> dict[str, Any]:
     return {
         "processor": names[0] if names else platform.processor(),
         "cpus": available_cpus(),
+        "kernels": kernel(),
+        "variables": {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")},
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
-
-
-def available_cpus() -> int:
-    """Return the CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -19,7 +19,7 @@ IMPORTS = {
 }
 
 
-def measure(engines: Sequence[EngineSpec], folder: Path, batch: Case, threads: int, rounds: int) -> dict[str, Any]:
+def measure(engines: Sequence[EngineSpec], folder: Path, batch: Case, rounds: int) -> dict[str, Any]:
     """Start every engine anew in every round, in turn, beside plain reading of the weight file."""
     weights = folder / "weights.hdf5"
     read_seconds(weights)
@@ -28,7 +28,7 @@ def measure(engines: Sequence[EngineSpec], folder: Path, batch: Case, threads: i
     for _ in range(rounds):
         reading.append(read_seconds(weights))
         for engine in engines:
-            answers[engine.name].append(_start(engine, folder, batch, threads))
+            answers[engine.name].append(_start(engine, folder, batch))
     return {
         "weights_bytes": weights.stat().st_size,
         "read_seconds": statistics.median(reading),
@@ -56,10 +56,10 @@ def import_seconds(engine: EngineSpec) -> float:
     return float(done.stdout.split()[-1])
 
 
-def _start(engine: EngineSpec, folder: Path, case: Case, threads: int) -> dict[str, Any]:
+def _start(engine: EngineSpec, folder: Path, case: Case) -> dict[str, Any]:
     importing = import_seconds(engine)
-    with Worker(engine, threads) as worker:
-        started = worker.ask("start", folder=str(folder), max_batch_size=case.batch_size)
+    with Worker(engine) as worker:
+        started = worker.start(folder, case.batch_size)
         first = worker.ask("first", sentence=case.sentences[0])["seconds"]
         from_nothing = time.perf_counter() - worker.spawned
         ran = worker.ask("run", batches=case.batches)

@@ -1,4 +1,4 @@
-"""Tokens per second against the peers: same weights, same sentences, same threads, in turn; and the same vectors."""
+"""Tokens per second of several engines: same weights, same sentences, in turn; and the same vectors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.client import EngineSpec, Worker, say, summary, take_turns
+from benchmarks.record import Record
 from benchmarks.text import Sentences
+
+CORPUS = "a corpus as its user runs it"
 
 
 @dataclass(frozen=True)
@@ -46,25 +49,25 @@ def cases(sentences: Sentences, batch_sizes: Sequence[int], n_few: int) -> list[
     return [
         *in_order,
         Case("batch 64, sorted by length", sorted(sentences, key=len), 64),
-        Case("a corpus as its user runs it", sentences, 64, as_corpus=True),
+        Case(CORPUS, sentences, 64, as_corpus=True),
     ]
 
 
 def measure(
-    engines: Sequence[EngineSpec], folder: Path, listed: Sequence[Case], threads: int, rounds: int
-) -> dict[str, Any]:
+    part: str, engines: Sequence[EngineSpec], folder: Path, listed: Sequence[Case], *, rounds: int, record: Record
+) -> None:
     """Run all cases on all engines; the first engine is ours, the unit of the ratios."""
+    missing = [case for case in listed if not record.has(part, "cases", case.name)]
+    if not missing:
+        return
     with ExitStack() as stack:
-        workers = {engine.name: stack.enter_context(Worker(engine, threads)) for engine in engines}
+        workers = {engine.name: stack.enter_context(Worker(engine)) for engine in engines}
         largest = max(case.batch_size for case in listed)
-        started = {
-            name: worker.ask("start", folder=str(folder), max_batch_size=largest) for name, worker in workers.items()
-        }
-        return {
-            "engines": {name: answer["versions"] for name, answer in started.items()},
-            "rounds": rounds,
-            "cases": [_measure_case(case, workers, rounds) for case in listed],
-        }
+        started = {name: worker.start(folder, largest) for name, worker in workers.items()}
+        record.put({name: answer["versions"] for name, answer in started.items()}, part, "engines")
+        record.put(rounds, part, "rounds")
+        for case in missing:
+            record.put(_measure_case(case, workers, rounds), part, "cases", case.name)
 
 
 def _measure_case(case: Case, workers: Mapping[str, Worker], rounds: int) -> dict[str, Any]:
@@ -74,8 +77,6 @@ def _measure_case(case: Case, workers: Mapping[str, Worker], rounds: int) -> dic
     seconds = take_turns({name: partial(case.seconds, worker) for name, worker in workers.items()}, rounds)
     n_tokens = sum(map(len, case.sentences))
     return {
-        "name": case.name,
-        "batch_size": case.batch_size,
         "sentences": len(case.sentences),
         "tokens": n_tokens,
         "tokens_per_second": {name: n_tokens / statistics.median(values) for name, values in seconds.items()},

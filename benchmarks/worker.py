@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.engines import ENGINES, Batch, Engine, NumpyElmo
 from benchmarks.machine import Machine
+from benchmarks.text import MadeCorpus
 
 
 class Host:
@@ -26,11 +27,11 @@ class Host:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def start(self, folder: str, max_batch_size: int) -> dict[str, Any]:
+    def start(self, folder: str, max_batch_size: int, options: dict[str, Any]) -> dict[str, Any]:
         """Import the library and load a model."""
         versions = self.engine.import_library()
         imported = peak_bytes()
-        seconds, _ = timed(self.engine.load, folder, max_batch_size)
+        seconds, _ = timed(lambda: self.engine.load(folder, max_batch_size, **options))
         return {
             "versions": versions,
             "load_seconds": seconds,
@@ -40,7 +41,7 @@ class Host:
 
     def first(self, sentence: list[str]) -> dict[str, Any]:
         """Time a sentence as it is, without forgetting anything."""
-        seconds, _ = timed(self.engine.embed, [sentence])
+        seconds, _ = timed(lambda: self.engine.embed([sentence]))
         return {"seconds": seconds}
 
     def run(self, batches: Sequence[Batch]) -> dict[str, Any]:
@@ -77,6 +78,17 @@ class NumpyHost(Host):
 
         return {"seconds": lstm_seconds(self.engine.elmo, n_rows, n_steps)}
 
+    def grow(self, n_sentences: int) -> dict[str, Any]:
+        """Time a made corpus of so many sentences."""
+        corpus = MadeCorpus(n_sentences)
+        seconds, _ = timed(lambda: exhaust(self.engine.elmo.embed_corpus(corpus)))
+        return {
+            "seconds": seconds,
+            "tokens": corpus.n_tokens,
+            "types": int(corpus.seen.sum()),
+            "peak_bytes": peak_bytes(),
+        }
+
     def save_corpus(self, sentences: Batch, path: str) -> dict[str, Any]:
         """Write what the streamed corpus gives, one array of all tokens."""
         np.save(path, np.concatenate(list(self.engine.embed_corpus(sentences)), axis=1))
@@ -89,10 +101,10 @@ def exhaust(outputs: Iterable[object]) -> None:
         pass
 
 
-def timed(function: Any, *arguments: Any) -> tuple[float, Any]:
+def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     """Call a function; return seconds and result."""
     start = time.perf_counter()
-    result = function(*arguments)
+    result = function()
     return time.perf_counter() - start, result
 
 
@@ -117,8 +129,6 @@ def main(name: str) -> None:
     """Answer requests until the input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    if hasattr(os, "sched_setaffinity"):  # for the thread pools that no variable bounds
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(os.environ["OMP_NUM_THREADS"])])
     host = make_host(name)
     for line in sys.stdin:
         request = json.loads(line)
