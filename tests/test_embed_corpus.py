@@ -216,6 +216,7 @@ def document(n_tokens: int) -> list[str]:
     return [f"w{k % 500}" for k in range(n_tokens)]
 
 
+@pytest.mark.slow
 def test_a_document_takes_little_more_than_its_result(base: Elmo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_elmo.network.forward, "BATCH_TOKENS", 128)
     monkeypatch.setattr(numpy_elmo.network.forward, "CHUNK_TOKENS", 64)

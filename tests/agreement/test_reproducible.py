@@ -138,6 +138,7 @@ def test_a_document_in_chunks_has_the_bits_of_one_run(reproducible: Elmo, monkey
         assert_same_bytes(reproducible.embed([sentence], state=CarriedState()), [whole])
 
 
+@pytest.mark.slow
 def test_threads_and_processes_change_no_bit(folders: dict[str, str | Path]) -> None:
     sentences = [random.Random(k).choices(WORDS, k=k) for k in range(20)]
     for folder in folders.values():

@@ -61,6 +61,7 @@ def test_the_search_is_scikit_learns(
         assert len(index.search(rows[5], 1000)) == len(rows)
 
 
+@pytest.mark.slow
 def test_the_nearest_occurrence_of_an_ambiguous_word_shares_its_sense(elmo: Elmo, tmp_path: Path) -> None:
     senses = json.loads(SENSES.read_text(encoding="utf-8"))
     n_right = n_all = n_shuffled = 0

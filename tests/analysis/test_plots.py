@@ -162,7 +162,7 @@ def luminance(colour: object) -> float:
     return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_text_has_the_contrast_that_wcag_asks_for(elmo: Elmo, model: LanguageModel, theme: Theme) -> None:
     trace = elmo.trace(TOKENS)
     for figure in (
@@ -232,6 +232,7 @@ def test_strings_in_place_of_tokens_are_refused(elmo: Elmo, model: LanguageModel
         plots.senses(elmo, "bank", ["the bank"])
 
 
+@pytest.mark.slow
 def test_commands_write_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text.txt"
     text.write_text("\n".join(" ".join(tokens) for tokens in SENTENCES), encoding="utf-8")

@@ -97,9 +97,8 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen[bytes]
 # -- killed, stopped, interrupted --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "way", [pytest.param(way, marks=() if way in ("layers", "carried state") else pytest.mark.slow) for way in WAYS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
 def test_a_run_that_is_killed_again_and_again_leaves_what_one_run_leaves(
     tmp_path: Path, smallest: str, way: str
 ) -> None:
@@ -128,6 +127,7 @@ def test_a_run_that_is_killed_again_and_again_leaves_what_one_run_leaves(
     assert names(tmp_path) == {"in.txt", "out.hdf5", "whole.hdf5"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_with_one_line_and_keeps_what_was_done(
     tmp_path: Path, smallest: str, number: signal.Signals
@@ -144,10 +144,12 @@ def test_a_signal_ends_a_run_with_one_line_and_keeps_what_was_done(
     assert not out.exists()
     done = kept(out)
     assert 2000 < done < 8_000
-    assert message.decode() == (
+    *progress, last = message.decode().splitlines()
+    assert last == (
         f"numpy-elmo: {number.name}: stopped; {done:,} sentences are kept, the same command with --resume continues "
-        "after them\n"
+        "after them"
     )
+    assert all("tokens/s" in line for line in progress), "a slow machine shows progress"
     assert main(["embed", str(text), str(out), "--model", smallest, "--resume"]) == 0
     assert main(["embed", str(text), str(tmp_path / "whole.hdf5"), "--model", smallest]) == 0
     assert_same(out, tmp_path / "whole.hdf5")

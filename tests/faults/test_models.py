@@ -61,6 +61,7 @@ def test_a_weight_file_cut_at_any_page_is_refused(size: int) -> None:
     assert isinstance(load_bytes(WHOLE[:size]), WeightsError)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(flips=st.lists(st.tuples(st.sampled_from(metadata_bytes()), st.integers(1, 255)), min_size=1, max_size=3))
 def test_flipped_bytes_in_headers_end_in_a_model_or_an_error(flips: list[tuple[int, int]]) -> None:
@@ -287,6 +288,7 @@ def test_a_zip_with_a_symbolic_link_is_refused(model_folder: Path, tmp_path: Pat
         load(path)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(data=st.data())
 def test_flipped_bytes_in_a_zip_end_in_a_model_or_an_error(

@@ -363,8 +363,14 @@ def test_every_writer_waits_for_the_disk_before_it_renames_and_after(
 # -- signals (finding 16) ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("times", [1, 2, 10])
+@pytest.mark.parametrize(
+    ("number", "times"),
+    [
+        pytest.param(number, times, marks=() if (number, times) == (signal.SIGINT, 2) else pytest.mark.slow)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for times in (1, 2, 10)
+    ],
+)
 def test_any_number_of_signals_ends_in_one_line(tmp_path: Path, number: signal.Signals, times: int) -> None:
     text, out = write_text(tmp_path / "in.txt", 30_000), tmp_path / "out.hdf5"
     words = command(text, out, "--model", BASE, "--checkpoint", "0")
@@ -418,6 +424,7 @@ def test_the_command_runs_in_any_thread_and_leaves_the_handlers(tmp_path: Path) 
 TALKATIVE = "import sys; from numpy_elmo.cli import main, progress; progress.INTERVAL = 0; sys.exit(main())"
 
 
+@pytest.mark.slow
 def test_the_work_goes_on_when_nobody_reads_its_progress(tmp_path: Path) -> None:
     text = write_text(tmp_path / "in.txt", 6_000)
     words = [sys.executable, "-c", TALKATIVE, "embed", str(text)]

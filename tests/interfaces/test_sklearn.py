@@ -218,6 +218,7 @@ def test_a_grid_search_chooses_layers_and_pooling(topics: tuple[list[str], list[
 # -- a task that learns ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_topics_that_chance_and_shuffled_labels_do_not_give(
     topics: tuple[list[str], list[str]],
 ) -> None:

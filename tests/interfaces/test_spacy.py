@@ -196,6 +196,7 @@ def test_bad_configurations_are_found_when_the_component_is_added() -> None:
         pipeline(model="no such model")
 
 
+@pytest.mark.slow
 def test_spacy_finds_the_component_of_an_installed_package_by_itself(tmp_path: Path) -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     section = re.search(r'^\[project\.entry-points\.(\w+)\]\n(elmo) = "(.+)"$', project, re.MULTILINE)

@@ -483,7 +483,10 @@ def test_one_of_one_is_the_likeliest_continuation(made: LanguageModel) -> None:
         assert drawn[t] == expected
 
 
-@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (2.5, None), (1.0, 6)])
+@pytest.mark.parametrize(
+    ("temperature", "top_k"),
+    [(2.5, 6), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in ((1.0, None), (2.5, None), (1.0, 6)))],
+)
 def test_samples_are_distributed_as_the_probabilities(
     made: LanguageModel, temperature: float, top_k: int | None
 ) -> None:

@@ -144,7 +144,7 @@ def random_bilm(seed: int) -> Bilm:
     return Bilm(Stack((layer(), layer()), True), Stack((layer(), layer()), True))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 9), min_size=1, max_size=60),
     seed=st.integers(0, 100),

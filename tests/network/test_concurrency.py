@@ -81,9 +81,7 @@ def assert_same(found: list[Any], expected: list[Any]) -> None:
         np.testing.assert_allclose(np.asarray(one, float), np.asarray(other, float), rtol=1e-6, atol=1e-6)
 
 
-@pytest.fixture(
-    params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["softmax in memory", "softmax on disk"]
-)
+@pytest.fixture(params=[True, False], ids=["softmax in memory", "softmax on disk"])
 def model(request: pytest.FixtureRequest) -> LanguageModel:
     result = LanguageModel.load(FOLDER, in_memory=request.param)
     result.elmo.warm_up([["some", "text"]])
@@ -98,6 +96,7 @@ def quick_switches() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_switches")
 def test_a_thousand_mixed_calls_in_eight_threads_equal_serial_ones(model: LanguageModel) -> None:
     expected = [mixed_call(model, number) for number in range(N_CALLS)]

@@ -74,7 +74,7 @@ def test_threads_change_nothing(tiny: Elmo, sentences: list[list[str]], batch_si
         assert_close(found, array)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(sentences=st.lists(st.lists(st.sampled_from(WORDS), max_size=12), max_size=12), warm=st.booleans())
 def test_boundaries_computed_once_are_the_boundaries(tiny: Elmo, sentences: list[list[str]], warm: bool) -> None:
     elmo = Elmo(tiny.options, tiny.encoder.layers, tiny.bilm)
