@@ -15,7 +15,8 @@ These choices keep it within hours on two CPU cores:
 * The token part runs once for each distinct word of a batch.
 * The softmax is sampled (Jean et al. 2015, arXiv:1412.2007) until the last ``FULL_SOFTMAX_FRACTION`` of the steps,
   which normalise over the whole vocabulary.
-* Each of ``N_WORKERS`` processes has one thread and its part of every batch, and matrix products run in bfloat16.
+* Each of ``N_WORKERS`` processes has one thread and its part of every batch.  Matrix products run in bfloat16 on
+  processors that multiply it in hardware, in float32 on others.
 
 A run is a function of the seed, the corpus, the device and the torch build.  It saves its state every
 ``CHECKPOINT_EVERY`` steps; the same command resumes from there after an interruption.  The learning rate falls over
@@ -73,6 +74,8 @@ N_SAMPLES = 1536  # softmax rows drawn per worker and batch, shared by all of it
 FULL_SOFTMAX_FRACTION = 0.1  # the last part of the run, which normalises over the whole vocabulary
 CHECKPOINT_EVERY = 100
 STEPS = 6000
+HAS_BFLOAT16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+DTYPE = torch.bfloat16 if HAS_BFLOAT16 else torch.float32  # of the matrix products
 
 
 # -- data ------------------------------------------------------------------------------------------------------------
@@ -130,7 +133,7 @@ class LstmSteps(torch.autograd.Function):
         two, n_steps, n_rows, width = x.shape
         d = width // 4
         cell_clip, proj_clip = OPTIONS["lstm"]["cell_clip"], OPTIONS["lstm"]["proj_clip"]
-        recurrent, projection = recurrent.bfloat16(), projection.bfloat16()
+        recurrent, projection = recurrent.to(DTYPE), projection.to(DTYPE)
         gates = torch.empty(x.shape)
         cells = torch.zeros(two, n_steps + 1, n_rows, d)
         tanh_cells = torch.empty(two, n_steps, n_rows, d)
@@ -144,7 +147,7 @@ class LstmSteps(torch.autograd.Function):
             i, j, f, o = z.chunk(4, -1)
             cells[:, t + 1] = torch.addcmul(i * j, f, cells[:, t]).clamp_(-cell_clip, cell_clip)
             torch.tanh(cells[:, t + 1], out=tanh_cells[:, t])
-            outputs[:, t + 1] = torch.bmm((o * tanh_cells[:, t]).bfloat16(), projection).clamp_(-proj_clip, proj_clip)
+            outputs[:, t + 1] = torch.bmm((o * tanh_cells[:, t]).to(DTYPE), projection).clamp_(-proj_clip, proj_clip)
         ctx.save_for_backward(gates, cells, tanh_cells, outputs, recurrent, projection)
         return outputs[:, 1:].clone()
 
@@ -155,7 +158,7 @@ class LstmSteps(torch.autograd.Function):
         two, n_steps, n_rows, width = gates.shape
         d = width // 4
         cell_clip, proj_clip = OPTIONS["lstm"]["cell_clip"], OPTIONS["lstm"]["proj_clip"]
-        d_x = torch.empty(gates.shape, dtype=torch.bfloat16)
+        d_x = torch.empty(gates.shape, dtype=DTYPE)
         d_h = torch.empty_like(upstream)
         d_cell = cells.new_zeros(two, n_rows, d)
         d_recurrent_output = torch.zeros_like(upstream[:, 0])
@@ -179,7 +182,7 @@ class LstmSteps(torch.autograd.Function):
             d_cell *= f
         flat_x = d_x.flatten(1, 2)  # [2, T*B, 4D]
         d_recurrent = torch.bmm(outputs[:, :-1].flatten(1, 2).transpose(1, 2), flat_x)
-        m = (gates[..., 3 * d :] * tanh_cells).flatten(1, 2).bfloat16()
+        m = (gates[..., 3 * d :] * tanh_cells).flatten(1, 2).to(DTYPE)
         d_projection = torch.bmm(m.transpose(1, 2), d_h.flatten(1, 2))
         return d_x, d_recurrent.float(), d_projection.float()
 
@@ -274,7 +277,7 @@ def perplexities(model: BiLM, corpus: Corpus) -> tuple[float, float]:
     for rows in corpus.batches(np.random.default_rng(0)):
         batch = torch.from_numpy(rows)
         targets = targets_of(batch, corpus)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=DTYPE is torch.bfloat16):
             h = model(batch, corpus)
         h = h.float()
         for direction in range(2):
@@ -385,7 +388,7 @@ def work(worker: int, arguments: argparse.Namespace, corpus: Corpus, heldout: Co
             group["lr"] = learning_rate(step, n_steps)
         optimizer.zero_grad()
         if len(batch):  # a batch of one sentence leaves nothing for the second worker
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=DTYPE is torch.bfloat16):
                 h = model(batch, corpus).flatten(0, 2)
                 targets = targets_of(batch, corpus).flatten()
                 if step >= (1 - FULL_SOFTMAX_FRACTION) * n_steps:
