@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,36 @@ def test_nothing_to_mix_is_nothing() -> None:
 def test_upstream_of_another_shape_is_refused() -> None:
     with pytest.raises(InputError, match=r"shape of the mix, \(3, 4\), not \(4, 3\)"):
         ScalarMix([0, 0]).gradient(np.zeros((2, 3, 4)), np.zeros((4, 3)))
+
+
+def test_scalar_mix_is_its_equation() -> None:
+    layers = np.random.default_rng(4).normal(size=(3, 5, 4))
+    w, gamma = [0.3, -1.2, 2.0], 0.7
+    total = sum(math.exp(value) for value in w)
+    expected = gamma * sum(math.exp(value) / total * layer for value, layer in zip(w, layers, strict=True))
+    np.testing.assert_allclose(ScalarMix(w, gamma)(layers), expected, rtol=0, atol=1e-12)
+
+
+def test_scalar_mix_of_zeros_is_the_average_and_large_weights_do_not_overflow() -> None:
+    layers = np.random.default_rng(5).normal(size=(3, 2, 4)).astype(np.float32)
+    mixed = ScalarMix([0, 0, 0])(layers)
+    assert mixed.dtype == np.float32
+    np.testing.assert_allclose(mixed, layers.mean(axis=0), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(ScalarMix([1000, 0, 0])(layers), layers[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [[], [float("nan"), 0], [[0, 1]], [float("inf")]])
+def test_scalar_mix_refuses_weights_that_are_not_finite_numbers(weights: list[float]) -> None:
+    with pytest.raises(InputError, match="one finite number a layer"):
+        ScalarMix(weights)
+
+
+def test_scalar_mix_refuses_another_number_of_layers() -> None:
+    with pytest.raises(InputError, match=r"2 weights.*3 layers"):
+        ScalarMix([0, 0])(np.zeros((3, 1, 2)))
+
+
+def test_scalar_mix_weights_cannot_be_changed_by_accident() -> None:
+    mix = ScalarMix([0, 0])
+    with pytest.raises(ValueError, match="read-only"):
+        mix.weights[0] = 1
