@@ -13,7 +13,6 @@ import pytest
 
 from numpy_elmo import LanguageModel, load
 from numpy_elmo.analysis.convert import convert
-from numpy_elmo.cli import main
 from numpy_elmo.corpus.resume import model_digest
 from numpy_elmo.errors import ElmoError, InputError, OutputError, WeightsError
 from numpy_elmo.files.find import find_model
@@ -113,17 +112,3 @@ def test_a_damaged_source_leaves_nothing(tmp_path: Path, damage: str) -> None:
 def test_an_unknown_precision_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="float64"):
         convert(SOURCE, tmp_path / "new", dtype="float64")  # type: ignore[arg-type]
-
-
-def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = str(CHECKPOINTS / "training" / "model.ckpt-7")
-    assert main(["convert", source, str(tmp_path / "new")]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == [
-        f"{tmp_path / 'new'}: options.json, softmax_weights.hdf5, vocab.txt, weights.hdf5",
-        f"the vectors equal those of {source}",
-    ]
-    assert main(["convert", source, str(tmp_path / "half"), "--dtype", "float16"]) == 0
-    assert "the vectors differ by at most" in capsys.readouterr().out
-    assert main(["convert", source, str(tmp_path / "new")]) == 2
-    assert "exists already" in capsys.readouterr().err

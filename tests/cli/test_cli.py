@@ -164,28 +164,6 @@ def test_an_empty_file_gives_an_empty_map(tmp_path: Path) -> None:
         assert json.loads(file["sentence_to_index"][0]) == {}
 
 
-def test_info_prints_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", BASE]) == 0
-    printed = capsys.readouterr().out
-    with h5py.File(FIXTURES / "base" / "weights.hdf5") as file:
-        sizes: list[int] = []
-        file.visititems(lambda _, item: sizes.append(item.size) if isinstance(item, h5py.Dataset) else None)
-    assert f"{sum(sizes):,}" in printed
-    assert "3: tokens and 2 LSTM layers in each direction" in printed
-    assert "all values are finite" in printed
-    assert main(["info", BASE, "--json"]) == 0
-    data = json.loads(capsys.readouterr().out)
-    assert data["parameters"] == sum(sizes)
-    assert data["lstm"]["n_layers"] == 2
-
-
-def test_info_of_a_broken_model_is_one_clear_error(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with h5py.File(model_folder / "weights.hdf5", "a") as file:
-        file["char_embed"][0, 0] = np.nan
-    assert main(["info", str(model_folder)]) == 2
-    assert "char_embed holds 1 values that are not finite" in capsys.readouterr().err
-
-
 def test_wrong_usage_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ([], ["embed"], ["embed", "a", "b", "--all", "--top"], ["nonsense"]):
         with pytest.raises(SystemExit) as caught:

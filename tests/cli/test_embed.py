@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import io
 import json
-import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +15,8 @@ import h5py
 import numpy as np
 import pytest
 
-from numpy_elmo import CorpusReport, Elmo
-from numpy_elmo.cli import main, progress
-from numpy_elmo.corpus.write import VectorFile
+from numpy_elmo import Elmo
+from numpy_elmo.cli import main
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import pool
 from tests.agreement.tensorflow_outputs import FIXTURES
@@ -122,19 +116,6 @@ def test_compression_is_a_step_afterwards(command: Command) -> None:
 def test_an_empty_sentence_has_a_dataset(command: Command) -> None:
     found = command("--blank-lines", "empty", text="a\n\nb\n")
     assert [found[str(k)].shape for k in range(3)] == [(3, 1, 16), (3, 0, 16), (3, 1, 16)]
-
-
-def test_the_datasets_are_those_of_h5py(tmp_path: Path, base: Elmo) -> None:
-    arrays = expected(base)
-    with VectorFile(tmp_path / "ours.hdf5") as vectors:
-        for k, array in enumerate(arrays):
-            vectors.write(LINES[k].split(), array)
-    with h5py.File(tmp_path / "plain.hdf5", "w") as file:  # as allennlp writes
-        for k, array in enumerate(arrays):
-            file.create_dataset(str(k), array.shape, dtype="float32", data=array)
-        text = file.create_dataset("sentence_to_index", (1,), dtype=h5py.special_dtype(vlen=str))
-        text[0] = json.dumps({line: str(k) for k, line in enumerate(LINES)})
-    assert (tmp_path / "ours.hdf5").read_bytes() == (tmp_path / "plain.hdf5").read_bytes()
 
 
 def test_forget_sentences(command: Command, base: Elmo) -> None:
@@ -289,53 +270,3 @@ def test_cut_tokens_are_counted_at_the_end(command: Command, capsys: pytest.Capt
 
 
 # -- progress ----------------------------------------------------------------------------------------------------------
-
-
-def test_lines_of_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([100.0, 100.0, 104.0, 105.0, 109.0, 110.0])
-    monkeypatch.setattr("numpy_elmo.cli.progress.time", SimpleNamespace(monotonic=lambda: next(times)))
-    total = CorpusReport(300, 3000)
-    with progress.progress() as show:
-        show(CorpusReport(100, 1000), total)  # what a run before had done says nothing of the speed
-        for n_sentences in (110, 120, 130, 140):
-            show(CorpusReport(n_sentences, 10 * n_sentences), total)
-    assert capsys.readouterr().err.splitlines() == [
-        "120 sentences, 1,200 tokens (40.0%), 40 tokens/s, 0:45 left",
-        "140 sentences, 1,400 tokens (46.7%), 40 tokens/s, 0:40 left",
-    ]
-
-
-def on_a_terminal(*flags: str, folder: Path, code: str = "import sys") -> str:
-    """Return what the command shows on a terminal."""
-    (folder / "in.txt").write_text("a b c\n" * 3000)
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    run = f"{code}; from numpy_elmo.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = [sys.executable, "-c", run, "embed", "in.txt", "out.hdf5", "--model", BASE, *flags]
-    with subprocess.Popen(words, cwd=folder, stderr=theirs, stdout=subprocess.DEVNULL) as process:
-        os.close(theirs)
-        shown = b""
-        with os.fdopen(ours, "rb", buffering=0) as terminal:
-            while True:
-                try:
-                    part = terminal.read(4096)
-                except OSError:  # how Linux says that the other end is closed
-                    break
-                if not part:
-                    break
-                shown += part
-    assert process.returncode == 0, shown
-    return shown.decode()
-
-
-def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
-    shown = on_a_terminal(folder=tmp_path)
-    assert "100%" in shown
-    assert "9.00k/9.00k" in shown
-
-
-@pytest.mark.parametrize(
-    ("flags", "code"), [(["--file-friendly-logging"], "import sys"), ([], "import sys; sys.modules['tqdm'] = None")]
-)
-def test_a_terminal_gets_no_bar_on_request_or_without_tqdm(tmp_path: Path, flags: list[str], code: str) -> None:
-    assert on_a_terminal(*flags, folder=tmp_path, code=code) == ""

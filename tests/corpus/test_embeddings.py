@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from numpy_elmo import Elmo
 from numpy_elmo.cli import main
 from numpy_elmo.corpus import VectorFile, load_embeddings, write_npz
 from numpy_elmo.errors import InputError, InputTypeError, VectorsNotFoundError
+from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import pool
 from tests.agreement.tensorflow_outputs import FIXTURES
 
@@ -215,3 +219,147 @@ def test_offsets_are_none_where_the_text_was_tokenised_before(tmp_path: Path, ba
         assert embeddings.offsets(0) is None
         with pytest.raises(IndexError):
             embeddings.offsets(1)
+
+
+def numbered_vectors(n: int) -> list[Array]:
+    return [np.full((k % 3 + 1, 2, 4), k, dtype=np.float32) for k in range(n)]
+
+
+@pytest.fixture
+def hdf5(tmp_path: Path) -> Path:
+    path = tmp_path / "vectors.hdf5"
+    with VectorFile(path) as file:
+        for k, vectors in enumerate(numbered_vectors(12)):
+            file.write(["sentence", str(k % 11)], vectors)
+    return path
+
+
+def test_hdf5_is_read_in_the_order_of_its_numbers(hdf5: Path) -> None:
+    with h5py.File(hdf5) as file:
+        assert list(file)[:3] == ["0", "1", "10"]  # what a reader gets that takes the datasets as they come
+    with load_embeddings(hdf5) as embeddings:
+        assert len(embeddings) == 12
+        assert embeddings.keys == tuple(map(str, range(12)))
+        for found, expected in zip(embeddings, numbered_vectors(12), strict=True):
+            np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(embeddings[-1], numbered_vectors(12)[11])
+        np.testing.assert_array_equal(embeddings[np.int64(10)], numbered_vectors(12)[10])
+        assert [int(vectors[0, 0, 0]) for vectors in embeddings[9:]] == [9, 10, 11]
+
+
+def test_a_sentence_is_looked_up_and_of_equal_ones_the_last_is_found(hdf5: Path) -> None:
+    with load_embeddings(hdf5) as embeddings:
+        assert embeddings["sentence 10"][0, 0, 0] == 10
+        assert embeddings.rows["sentence 0"] == 11
+        assert embeddings["sentence 0"][0, 0, 0] == 11
+        assert "sentence 3" in embeddings
+        assert "sentence 11" not in embeddings
+        with pytest.raises(KeyError, match="no sentence 'sentence 11'"):
+            embeddings["sentence 11"]
+        for outside in (12, -13):
+            with pytest.raises(IndexError, match=f"the sentences 0 to 11, there is no sentence {outside}"):
+                embeddings[outside]
+
+
+def test_vectors_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.hdf5"
+    with h5py.File(path, "w") as file:
+        for k in range(50):
+            file[str(k)] = np.zeros((1000, 100), np.float32)  # 400 kB
+    tracemalloc.start()
+    with load_embeddings(path) as embeddings:
+        total = sum(vectors.nbytes for vectors in embeddings)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert total == 50 * 400_000
+    assert peak < 2_000_000
+
+
+def test_a_file_without_a_map_is_read_by_number(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "forgetful.hdf5", "w") as file:
+        file["0"] = np.zeros((3, 4), np.float32)
+    with load_embeddings(tmp_path / "forgetful.hdf5") as embeddings:
+        assert embeddings[0].shape == (3, 4)
+        with pytest.raises(VectorsNotFoundError, match=r"does not know its sentences.*by number"):
+            embeddings["a b c"]
+
+
+def test_a_file_keyed_by_sentence_is_read_slashes_included(tmp_path: Path) -> None:
+    sentences = ["He said / she said", "A dog", "12", "日本 語"]
+    with h5py.File(tmp_path / "keyed.hdf5", "w") as file:
+        for sentence in sentences:
+            file.create_dataset(sentence, data=np.full((len(sentence.split()), 4), len(sentence), np.float32))
+    with load_embeddings(tmp_path / "keyed.hdf5") as embeddings:
+        assert sorted(embeddings.keys) == sorted(sentences)
+        for sentence in sentences:
+            assert embeddings[sentence].shape == (len(sentence.split()), 4)
+            np.testing.assert_array_equal(embeddings[embeddings.rows[sentence]], embeddings[sentence])
+
+
+def test_npz_is_read_in_the_order_of_its_numbers_whoever_wrote_it(tmp_path: Path) -> None:
+    arrays = numbered_vectors(12)
+    backwards: dict[str, Any] = {f"arr_{k}": arrays[k] for k in reversed(range(12))}
+    np.savez(tmp_path / "numpy.npz", **backwards)
+    np.savez_compressed(tmp_path / "words.npz", river=arrays[1], bank=arrays[2])
+    with load_embeddings(tmp_path / "numpy.npz") as embeddings:
+        for found, expected in zip(embeddings, arrays, strict=True):
+            np.testing.assert_array_equal(found, expected)
+    with load_embeddings(tmp_path / "words.npz") as embeddings:
+        assert embeddings.keys == ("river", "bank")
+        np.testing.assert_array_equal(embeddings["bank"], arrays[2])
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sys.exit, ("this object was unpickled",)
+
+
+def test_pickled_objects_in_npz_are_never_loaded(tmp_path: Path) -> None:
+    np.savez(tmp_path / "bomb.npz", np.array([Bomb()], dtype=object))
+    with (
+        load_embeddings(tmp_path / "bomb.npz") as embeddings,
+        pytest.raises(InputError, match="pickled Python objects"),
+    ):
+        embeddings[0]
+
+
+def damage_map(file: h5py.File, value: object) -> None:
+    del file["sentence_to_index"]
+    file.create_dataset("sentence_to_index", (1,), dtype=h5py.string_dtype(), data=json.dumps(value))
+
+
+def test_files_that_are_something_else_are_named(tmp_path: Path, hdf5: Path) -> None:
+    with pytest.raises(InputError, match="there is no such file"):
+        load_embeddings(tmp_path / "nowhere.hdf5")
+    (tmp_path / "text.hdf5").write_text("no vectors", encoding="utf-8")
+    with pytest.raises(InputError, match=r"text\.hdf5 is damaged or no file of vectors"):
+        load_embeddings(tmp_path / "text.hdf5")
+    with pytest.raises(InputError, match="is it a model's weight file"):
+        load_embeddings(FIXTURES / "base" / "weights.hdf5")
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        archive.writestr("options.json", "{}")
+    with load_embeddings(tmp_path / "model.zip") as embeddings, pytest.raises(InputError, match="no file of vectors"):
+        embeddings[0]
+    (tmp_path / "cut.hdf5").write_bytes(hdf5.read_bytes()[:-3000])
+    with pytest.raises(InputError, match="damaged"):
+        load_embeddings(tmp_path / "cut.hdf5")
+
+
+def test_an_incomplete_file_is_found_out_on_opening(hdf5: Path) -> None:
+    with h5py.File(hdf5, "a") as file:
+        damage_map(file, {"sentence 12": "12"})
+    with pytest.raises(InputError, match=r"names dataset '12'.*not among its 12"):
+        load_embeddings(hdf5)
+    with h5py.File(hdf5, "a") as file:
+        damage_map(file, ["no", "map"])
+    with pytest.raises(InputError, match="damaged"):
+        load_embeddings(hdf5)
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "npz"])
+def test_a_closed_file_says_so(tmp_path: Path, hdf5: Path, kind: str) -> None:
+    write_npz(tmp_path / "vectors.npz", numbered_vectors(2))
+    with load_embeddings(tmp_path / f"vectors.{kind}") as embeddings:
+        pass
+    with pytest.raises(InputError, match="is closed"):
+        embeddings[0]

@@ -16,7 +16,7 @@ signals, once and in bursts; ignored ones; other threads                faults/t
 standard output or error without a reader, or on a full disk            faults/test_runs.py
 outputs that are inputs, links, devices, foreign, or appear meanwhile   faults/test_runs.py
 two runs on one output, also at the end of the first                    faults/test_runs.py, corpus/test_embed.py
-unfinished files that are cut, deleted, of another text or model        faults/test_runs.py, corpus/test_embed.py
+unfinished files that are cut, deleted, of another text or model        faults/test_runs.py, corpus/test_resume.py
 another text, another cut, workers that die, on a cluster               interfaces/test_dask.py
 other platforms, imitated: locks, open files, encodings, syncing        faults/test_runs.py
 a file written in another way than `numpy_elmo.files.writing`           files/test_one_writer.py

@@ -6,11 +6,8 @@ import errno
 import fcntl
 import io
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +25,7 @@ from numpy_elmo.errors import InputError, OutputError
 from numpy_elmo.files import writing
 from numpy_elmo.files.writing import new_file, new_hdf5
 from tests.agreement.tensorflow_outputs import FIXTURES
-from tests.corpus.test_embed import Stopped, command, job, names, write_text
+from tests.corpus.test_embed import Stopped, job, names, write_text
 from tests.faults.limits import outcome
 
 BASE = str(FIXTURES / "base")
@@ -361,62 +358,6 @@ def test_every_writer_waits_for_the_disk_before_it_renames_and_after(
 
 
 # -- signals (finding 16) ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("number", "times"),
-    [
-        pytest.param(number, times, marks=() if (number, times) == (signal.SIGINT, 2) else pytest.mark.slow)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        for times in (1, 2, 10)
-    ],
-)
-def test_any_number_of_signals_ends_in_one_line(tmp_path: Path, number: signal.Signals, times: int) -> None:
-    text, out = write_text(tmp_path / "in.txt", 30_000), tmp_path / "out.hdf5"
-    words = command(text, out, "--model", BASE, "--checkpoint", "0")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while process.poll() is None and not checkpoint_of(out).exists():
-            time.sleep(0.01)
-        for _ in range(times):
-            process.send_signal(number)
-            time.sleep(0.002)
-        message = process.communicate()[1].decode()
-    assert process.returncode == 128 + number, message
-    *progress, last = message.splitlines()
-    assert last.startswith(f"numpy-elmo: {number.name}: stopped; ")
-    assert last.endswith(" sentences are kept, the same command with --resume continues after them")
-    assert all("tokens/s" in line for line in progress), message
-
-
-def test_a_signal_that_the_parent_ignores_stays_ignored(tmp_path: Path) -> None:
-    def ignore() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    text, out = write_text(tmp_path / "in.txt", 6_000), tmp_path / "out.hdf5"
-    with subprocess.Popen(
-        command(text, out, "--model", BASE),
-        stdout=subprocess.DEVNULL,
-        preexec_fn=ignore,  # noqa: PLW1509 -- no other threads
-    ) as process:
-        while process.poll() is None and not Path(f"{out}.part").exists():
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        process.send_signal(signal.SIGHUP)
-    assert process.returncode == 0
-    assert out.exists()
-
-
-def test_the_command_runs_in_any_thread_and_leaves_the_handlers(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGINT)
-    text, found = write_text(tmp_path / "in.txt", 3), []
-    words = ["embed", str(text), str(tmp_path / "out.hdf5"), "--model", BASE, "--overwrite"]
-    thread = threading.Thread(target=lambda: found.append(main(words)))
-    thread.start()
-    thread.join()
-    assert found == [0]
-    assert main(words) == 0
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 # -- where messages go (finding 4) -------------------------------------------------------------------------------------

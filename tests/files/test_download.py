@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import gzip
 import hashlib
 import importlib
 import io
-import json
 import signal
 import socket
 import subprocess
@@ -16,9 +14,9 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -28,45 +26,21 @@ import pytest
 import requests
 
 from numpy_elmo import download, load
-from numpy_elmo.cli import main
 from numpy_elmo.errors import DownloadError, InputError, MissingExtraError, ModelNotFoundError
 from numpy_elmo.files import published
 from numpy_elmo.files.published import PublishedFile, PublishedModel
 from numpy_elmo.files.writing import lock
 from tests.conftest import write_model
+from tests.files.server import OPTIONS, SHA256, WEIGHTS, Answer, Server, good, status
 from tests.fixtures.recipes import SMALL
+
+pytestmark = pytest.mark.usefixtures("cache")
 
 # `numpy_elmo.download` is the function; this is the module.
 module = importlib.import_module("numpy_elmo.files.download")
 
-OPTIONS = json.dumps({"lstm": {}, "char_cnn": {}}).encode()
-WEIGHTS = bytes(range(256)) * 40
-SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
 MD5 = hashlib.md5(WEIGHTS).hexdigest()
 PAGE = b"<!DOCTYPE html><html><body>Not here any more</body></html>"
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-@dataclass
-class Server:
-    base: str
-    answers: dict[str, Answer] = field(default_factory=dict)
-    requests: list[str] = field(default_factory=list)
-
-    def address(self, path: str, answer: Answer) -> str:
-        self.answers["/" + path] = answer
-        return f"{self.base}/{path}"
-
-
-def good(body: bytes, length: int | None = None) -> Answer:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(body) if length is None else length))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
 
 
 def without_length(body: bytes) -> Answer:
@@ -76,10 +50,6 @@ def without_length(body: bytes) -> Answer:
         handler.wfile.write(body)
 
     return answer
-
-
-def status(code: int) -> Answer:
-    return lambda handler: handler.send_error(code)
 
 
 def redirect(address: str) -> Answer:
@@ -116,55 +86,6 @@ def hang(released: threading.Event, body: bytes = b"") -> Answer:
         released.wait(20)
 
     return answer
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            made.requests.append(self.path)
-            answer = made.answers.get(self.path, status(404))
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client may have seen enough
-                answer(self)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made = Server(f"http://127.0.0.1:{http.server_address[1]}")
-    thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-    thread.start()
-    yield made
-    http.shutdown()
-    thread.join()
-    http.server_close()
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("NUMPY_ELMO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("NUMPY_ELMO_MIRROR", raising=False)
-    # A proxy would not reach this machine's loopback.
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def publish(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., PublishedModel]:
-    """Put a model "made" into the table; its weights are what the given addresses answer."""
-
-    def make(*answers: Answer, **facts: Any) -> PublishedModel:
-        addresses = tuple(server.address(f"{i}/weights.hdf5", answer) for i, answer in enumerate(answers))
-        files = (
-            PublishedFile("options", "options.json", (server.address("options.json", good(OPTIONS)),)),
-            PublishedFile("weights", "weights.hdf5", addresses, **(facts or {"sha256": SHA256, "size": len(WEIGHTS)})),
-        )
-        model = PublishedModel("made", "made up", files)
-        monkeypatch.setattr(published, "table", lambda: {"made": model})
-        return model
-
-    return make
 
 
 def hdf5_bytes(*, empty: bool = False) -> bytes:
@@ -627,39 +548,6 @@ def test_import_and_load_need_no_extra_and_open_no_connection() -> None:
 
 
 # -- the command -----------------------------------------------------------------------------------------------------
-
-
-def test_the_command_prints_where_the_model_is(
-    publish: Callable[..., PublishedModel], cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    publish(good(WEIGHTS))
-    assert main(["download", "made"]) == 0
-    assert main(["download", "made", "--dest", str(tmp_path / "here")]) == 0
-    out, err = capsys.readouterr()
-    assert out.splitlines() == [str(cache / "made"), str(tmp_path / "here")]
-    assert err == "", "no progress bar where nobody watches"
-
-
-def test_the_command_lists_what_there_is(
-    publish: Callable[..., PublishedModel], capsys: pytest.CaptureFixture[str]
-) -> None:
-    publish(good(WEIGHTS))
-    assert main(["download", "--list"]) == 0
-    assert capsys.readouterr().out.split()[:2] == ["made", "-"]
-    download("made")
-    assert main(["download", "--list"]) == 0
-    assert capsys.readouterr().out.split()[:2] == ["made", "here"]
-
-
-def test_the_command_fails_with_status_2(
-    publish: Callable[..., PublishedModel], server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    publish(status(404))
-    assert main(["download", "made", "--mirror", f"{server.base}/mirror"]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("numpy-elmo: error: weights.hdf5 could not be fetched")
-    assert f"{server.base}/mirror/made/weights.hdf5" in err
 
 
 def test_the_progress_bar_ends_at_the_size_of_the_file(

@@ -15,7 +15,6 @@ import pytest
 from numpy_elmo.errors import WeightsError
 from numpy_elmo.files import hdf5
 from numpy_elmo.files.hdf5 import open_arrays, open_checked
-from numpy_elmo.files.hdf5_structure import check_structure
 from tests.faults.test_models import WHOLE
 
 
@@ -64,23 +63,6 @@ def test_what_is_no_hdf5_is_an_oserror_at_the_door(content: bytes, tmp_path: Pat
     for source in (path, io.BytesIO(content)):
         with pytest.raises(OSError, match=r"HDF5|truncated|table"):
             open_checked(source)
-
-
-def test_a_file_of_many_sentences_is_checked_in_little_time_and_memory(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "many.hdf5", "w") as file:
-        for k in range(5000):
-            file[str(k)] = np.zeros((1, 2), np.float32)
-    reads = 0
-
-    class Counted(io.FileIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            nonlocal reads
-            reads += 1
-            return super().read(size) or b""
-
-    with Counted(tmp_path / "many.hdf5") as counted:
-        check_structure(counted)
-    assert reads < 5000 * 4
 
 
 # -- platforms -------------------------------------------------------------------------------------------------------

@@ -21,12 +21,11 @@ import h5py
 import numpy as np
 import pytest
 
-from numpy_elmo import Elmo as NumpyElmo
 from numpy_elmo.corpus.embeddings import load_embeddings
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError, OutputError
 from numpy_elmo.files import published
 from numpy_elmo.interfaces import allennlp
-from numpy_elmo.interfaces.allennlp import Elmo, ElmoBiLm, ElmoEmbedder, ElmoOutput, ScalarMix, batch_to_ids
+from numpy_elmo.interfaces.allennlp import Elmo, ElmoEmbedder, ElmoOutput, ScalarMix, batch_to_ids
 from tests.agreement.tensorflow_outputs import FIXTURES
 
 TOLERANCE = 2e-6
@@ -178,21 +177,6 @@ def test_embed_sentences_reads_a_batch_at_a_time_and_keeps_the_order(embedder: E
 
 
 # -- the cache of words ----------------------------------------------------------------------------------------------
-
-
-def test_cached_words_need_no_characters_and_words_outside_fall_back_to_them() -> None:
-    batch = [["the", "point"], ["Yes"]]
-    elmo = Elmo(*files(), num_output_representations=1, vocab_to_cache=VOCABULARY)
-    [expected] = elmo(batch_to_ids(batch))["elmo_representations"]
-    for inputs, words in (
-        (places(batch), places(batch)),
-        (batch_to_ids(batch), [[len(VOCABULARY), 1], [2, 0]]),
-        (batch_to_ids(batch), [[-1, 1], [2, 0]]),
-    ):
-        elmo.reset_states()
-        assert_close(elmo(inputs, words)["elmo_representations"][0], expected)
-    without_cache = Elmo(*files(), num_output_representations=1)
-    assert_close(without_cache(batch_to_ids(batch), places(batch))["elmo_representations"][0], expected)
 
 
 # -- AllenNLP's how-to, after changing the import ---------------------------------------------------------------------
@@ -408,52 +392,12 @@ def test_the_state_can_be_switched_off(embedder: ElmoEmbedder) -> None:
     np.testing.assert_array_equal(elmo(ids)["elmo_representations"][0], elmo(ids)["elmo_representations"][0])
 
 
-def test_the_states_of_the_lstms_cannot_be_set_but_to_nothing(embedder: ElmoEmbedder) -> None:
-    first, second = embedder.embed_batch(BATCH), embedder.embed_batch(BATCH)
-    lstm = embedder.elmo_bilm.to(device="cpu")._elmo_lstm
-    lstm._states = None
-    np.testing.assert_array_equal(embedder.embed_batch(BATCH)[0], first[0])
-    lstm._states = tuple(state for state in lstm._states)  # as Flair does after unpickling
-    np.testing.assert_array_equal(embedder.embed_batch(BATCH)[0], second[0])
-    with pytest.raises(InputError, match="cannot be set to tensors"):
-        lstm._states = (np.zeros(3),)
-
-
-def test_the_embedder_and_its_bilm_share_a_state(embedder: ElmoEmbedder) -> None:
-    expected = [embedder.embed_sentence(["two", "rows"]) for _ in range(2)][1]
-    embedder.reset_states()
-    output = embedder.elmo_bilm(batch_to_ids([["two", "rows"]]))
-    assert output["mask"].tolist() == [[True] * 4]
-    assert [layer.shape for layer in output["activations"]] == [(1, 4, 16)] * 3
-    np.testing.assert_allclose(embedder.embed_sentence(["two", "rows"]), expected, rtol=0, atol=TOLERANCE)
-    assert ElmoEmbedder(*files(), cuda_device=2).cuda_device == 2
-    assert embedder.elmo_bilm._token_embedder._weight_file == files()[1]
-    assert embedder.elmo_bilm._token_embedder._options["lstm"]["n_layers"] == 2
-
-
 def test_copies_and_pickles_carry_the_state(embedder: ElmoEmbedder) -> None:
     embedder.embed_batch(BATCH)
     others = copy.deepcopy(embedder), pickle.loads(pickle.dumps(embedder))
     expected = embedder.embed_batch(BATCH)
     for other in others:
         np.testing.assert_array_equal(other.embed_batch(BATCH)[1], expected[1])
-
-
-def test_all_layers_with_boundaries_come_from_ids(base: NumpyElmo) -> None:
-    bilm = ElmoBiLm(*files())
-    output = bilm.eval()(batch_to_ids(BATCH))
-    assert (bilm.num_layers, bilm.get_output_dim()) == (3, 16)
-    assert output["mask"].sum(axis=1).tolist() == [4, 7]
-    for k, expected in enumerate(base.embed(BATCH, boundaries=True)):
-        for layer, found in zip(expected, output["activations"], strict=True):
-            np.testing.assert_allclose(found[k, : len(layer)], layer, rtol=0, atol=TOLERANCE)
-            assert not found[k, len(layer) :].any()
-    mixed = Elmo(None, None, 1, module=ElmoBiLm(*files()))(batch_to_ids(BATCH))
-    np.testing.assert_array_equal(
-        mixed["elmo_representations"][0], Elmo(*files(), 1)(batch_to_ids(BATCH))["elmo_representations"][0]
-    )
-    with pytest.raises(InputTypeError, match="must be paths, not None"):
-        Elmo(None, None, 1)
 
 
 def test_sentences_that_cannot_be_used_are_named_by_their_number_in_the_whole(embedder: ElmoEmbedder) -> None:
@@ -484,34 +428,6 @@ def test_no_dropout_is_applied() -> None:
     ids = batch_to_ids(BATCH)
     default, none = Elmo(*files(), 1)(ids), Elmo(*files(), 1, dropout=0)(ids)
     np.testing.assert_array_equal(default["elmo_representations"][0], none["elmo_representations"][0])
-
-
-IDS = batch_to_ids(BATCH)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "words", "kind", "message"),
-    [
-        (IDS.astype(float), None, InputTypeError, "must be integers"),
-        (IDS[0], None, InputError, r"shape \(\.\.\., T, 50\), not \(5, 50\)"),
-        (IDS[:, :, :20], None, InputError, r"max_characters=50"),
-        (IDS[:0], None, InputError, "no sentence"),
-        (IDS + 1, None, InputError, r"0\.\.261"),
-        (IDS[:, ::-1], None, InputError, "before or between its tokens"),
-        (IDS, [[1, 0, 2], [1, 2, 3]], InputError, "before or between its tokens"),
-        (IDS, [1, 2], InputError, "two axes at least"),
-        (IDS, [[0.5]], InputTypeError, "vocab_to_cache"),
-    ],
-)
-def test_unusable_ids_are_named_and_leave_the_states(
-    inputs: Any, words: Any, kind: type[Exception], message: str
-) -> None:
-    elmo = Elmo(*files(), 1, vocab_to_cache=VOCABULARY)
-    [expected] = elmo(IDS)["elmo_representations"]
-    elmo.reset_states()
-    with pytest.raises(kind, match=message):
-        elmo(inputs, words)
-    np.testing.assert_array_equal(elmo(IDS)["elmo_representations"][0], expected)
 
 
 def test_sentences_that_are_strings_and_empty_batches_are_errors(embedder: ElmoEmbedder) -> None:
@@ -555,13 +471,3 @@ def test_a_model_with_other_ids_than_fifty_characters_works() -> None:
         elmo(batch_to_ids(long))
     [found] = elmo(batch_to_ids(long, max_characters=20))["elmo_representations"]
     assert_close(found, expected.mean(axis=1))
-
-
-def test_a_batch_of_empty_sentences_runs_its_boundaries() -> None:
-    elmo = Elmo(*files(), 1, keep_sentence_boundaries=True)
-    output = elmo(batch_to_ids([[], []]))
-    assert output["mask"].tolist() == [[True, True], [True, True]]
-    [vectors] = output["elmo_representations"]
-    assert vectors.shape == (2, 2, 16)
-    np.testing.assert_array_equal(vectors[0], vectors[1])
-    assert Elmo(*files(), 1)(batch_to_ids([[], []]))["elmo_representations"][0].shape == (2, 0, 16)

@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError, WeightsError
-from numpy_elmo.files.vocabulary import Vocabulary, decode_vocabulary
+from numpy_elmo.errors import InputError, InputTypeError
 from numpy_elmo.language_model import LanguageModel, SentenceLogProbs, WordScore
-from numpy_elmo.language_model import softmax as softmax_module
-from numpy_elmo.language_model.softmax import Softmax, in_memory
 from numpy_elmo.layers.arrays import Array
-from tests.agreement.tensorflow_outputs import FIXTURES
 from tests.conftest import write_model
 from tests.fixtures.recipes import Recipe, options
+from tests.language_model.conftest import FOLDER, SENTENCES
 
-FOLDER = FIXTURES / "language_model"
-SENTENCES: list[list[str]] = json.loads((FOLDER / "sentences.json").read_text(encoding="utf-8"))["sentences"]
 CLOZE: list[dict[str, str]] = json.loads(
     (Path(__file__).parents[2] / "weights" / "cloze.json").read_text(encoding="utf-8")
 )
 
 # Of the largest value, as for the vectors.
 TOLERANCE = 2e-6
-
-
-@pytest.fixture(scope="module")
-def made() -> LanguageModel:
-    return LanguageModel.load(FOLDER)
-
-
-@pytest.fixture(scope="module")
-def made64() -> LanguageModel:
-    return LanguageModel.load(FOLDER, dtype="float64")
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +36,6 @@ def tiny() -> LanguageModel:
 def tensorflow() -> dict[str, Array]:
     with np.load(FOLDER / "tensorflow.npz") as arrays:
         return dict(arrays)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A copy of the fixture that a test may change."""
-    return Path(shutil.copytree(FOLDER, tmp_path / "model"))
 
 
 def halves(model: LanguageModel, sentence: list[str]) -> dict[str, Array]:
@@ -166,89 +140,6 @@ def test_next_words_agree_with_log_probs(made: LanguageModel) -> None:
 
 
 # Blocks
-
-
-@st.composite
-def softmaxes(draw: st.DrawFn) -> tuple[Array, Array, Array]:
-    n_words, width, n = draw(st.integers(1, 60)), draw(st.integers(1, 5)), draw(st.integers(1, 6))
-    random = np.random.default_rng(draw(st.integers(0, 2**32)))
-    scale = draw(st.sampled_from([0.0, 1.0, 300.0]))  # ties; the usual; differences that overflow an exponential
-    W = np.round(scale * random.standard_normal((n_words, width)))
-    return W, np.round(scale * random.standard_normal(n_words)), random.standard_normal((n, width)).round(1)
-
-
-@settings(max_examples=150, deadline=None)
-@given(case=softmaxes(), block_values=st.integers(1, 80), k=st.integers(1, 12))
-def test_blocks_of_any_size_give_the_same(case: tuple[Array, Array, Array], block_values: int, k: int) -> None:
-    W, b, h = case
-    logits = h @ W.T + b
-    peak = logits.max(axis=1, keepdims=True)
-    expected = logits - peak - np.log(np.exp(logits - peak).sum(axis=1, keepdims=True))
-    softmax = Softmax(in_memory(W), b, block_values=block_values)
-    atol = 1e-10 * max(1.0, np.abs(expected).max())
-    np.testing.assert_allclose(softmax.log_probs(h), expected, rtol=0, atol=atol)
-    targets = np.arange(len(h)) % len(W)
-    np.testing.assert_allclose(
-        softmax.target_log_probs(h, targets), expected[np.arange(len(h)), targets], rtol=0, atol=atol
-    )
-    rows, values = softmax.top(h, k)
-    assert rows.shape == (len(h), min(k, len(W)))
-    np.testing.assert_allclose(values, -np.sort(-expected, axis=1)[:, :k], rtol=0, atol=atol)
-    np.testing.assert_allclose(np.take_along_axis(expected, rows, 1), values, rtol=0, atol=atol)
-    assert all(len(set(line)) == len(line) for line in rows.tolist())
-
-
-def test_equal_words_keep_the_order_of_the_vocabulary() -> None:
-    for block_values in range(1, 12):
-        softmax = Softmax(
-            in_memory(np.zeros((10, 2))), np.array([0, 1, 0, 1, 1, 0, 1, 1, 0, 1.0]), block_values=block_values
-        )
-        assert softmax.top(np.ones((1, 2)), 4)[0].tolist() == [[1, 3, 4, 6]]
-        assert softmax.top(np.ones((1, 2)), 8)[0].tolist() == [[1, 3, 4, 6, 7, 9, 0, 2]]
-
-
-def test_many_positions_are_cut_into_passes(made64: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = made64.log_probs(SENTENCES), made64.candidates(SENTENCES, 4)
-    monkeypatch.setattr(softmax_module, "POSITIONS", 3)
-    for one, other in zip(before[0], made64.log_probs(SENTENCES), strict=True):
-        np.testing.assert_allclose(one.both, other.both, rtol=1e-12)
-    for one_found, other_found in zip(before[1], made64.candidates(SENTENCES, 4), strict=True):
-        np.testing.assert_array_equal(one_found[0], other_found[0])
-
-
-def test_a_batch_shares_one_pass_over_the_weights(made: LanguageModel) -> None:
-    passes = 0
-
-    def counting(n_rows: int) -> Iterator[Array]:
-        nonlocal passes
-        passes += 1
-        return made._softmax._W(n_rows)
-
-    LanguageModel(made.elmo, Softmax(counting, made._softmax._b), made._words).log_probs(SENTENCES)
-    assert passes == 1
-
-
-def test_on_disk_equals_in_memory(made: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(softmax_module, "DISK_VALUES", 5 * made.elmo.vector_size // 2)
-    disk = LanguageModel.load(FOLDER, in_memory=False)
-    assert [len(block) for block in disk._softmax._W(1000)] == 9 * [5]
-    assert disk.vocabulary == made.vocabulary
-    for one, other in zip(disk.log_probs(SENTENCES), made.log_probs(SENTENCES), strict=True):
-        np.testing.assert_allclose(one.both, other.both, rtol=0, atol=1e-5)
-    assert [word for word, _ in disk.next_words(SENTENCES[1])] == [word for word, _ in made.next_words(SENTENCES[1])]
-    words = ["the", "bank", "out", "camera"]
-    np.testing.assert_allclose(
-        [value for _, value in disk.next_words(["a"], vocabulary=words)],
-        [value for _, value in made.next_words(["a"], vocabulary=words)],
-        atol=1e-6,
-    )
-
-
-def test_weights_in_memory_are_read_only(made: LanguageModel) -> None:
-    [W] = made._softmax._W(1000)
-    for array in (W, made._softmax._b):
-        with pytest.raises(ValueError, match="read-only"):
-            array[0] = 0
 
 
 # Restricted vocabularies
@@ -383,14 +274,6 @@ def test_neither_order_nor_repetition_nor_earlier_calls_change_a_bit(
             assert scores_of(scores) == scores_of(expected[tuple(tokens)])
         found[0].forward[:] = 1.0  # equal sentences share no memory
         assert scores_of(found[len(sentences)]) == scores_of(expected[tuple(shuffled[0])])
-
-
-def test_results_are_short_to_look_at(made: LanguageModel) -> None:
-    [scores] = made.log_probs([["the", "bank"]])
-    total = scores.forward.sum() + scores.end
-    assert repr(scores).startswith(f"<SentenceLogProbs: 2 tokens, log p {total:.2f} forward, ")
-    found = made.perplexity(SENTENCES)
-    assert repr(found).startswith(f"<Perplexity: {found.average:.2f} (forward {found.forward:.2f}, ")
 
 
 def test_nothing_to_score(made: LanguageModel) -> None:
@@ -554,146 +437,6 @@ def test_the_empty_prefix_is_the_sentence_start(made: LanguageModel) -> None:
 
 
 # Files
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"<S>\n</S>\n<UNK>\nthe\nof\nthe\n", "1 word.* more than once \\('the'\\)"),
-        (b"</S>\n<UNK>\nthe\n", "lacks <S>"),
-        (b"the\nof\n", "lacks <S>, </S>, <UNK>"),
-        (b"", "no word"),
-        (b"<S>\n</S>\n<UNK>\n\xff\n", "line 4: not UTF-8"),
-    ],
-)
-def test_bad_vocabularies(folder: Path, text: bytes, message: str) -> None:
-    (folder / "vocab.txt").write_bytes(text)
-    with pytest.raises(InputError, match=message):
-        LanguageModel.load(folder)
-
-
-def test_a_vocabulary_of_another_length(folder: Path) -> None:
-    with (folder / "vocab.txt").open("a", encoding="utf-8") as file:
-        file.write("more\n")
-    with pytest.raises(WeightsError, match=r"45 rows.*46 words; give the vocabulary"):
-        LanguageModel.load(folder)
-
-
-def test_vocabulary_lines() -> None:
-    words = decode_vocabulary(
-        "\ufeff<S>\r\n</S>\r\n<UNK>\r\na\u0085b\r\n\u00a0\r\n!!!MAXTERMID\r\n".encode(), "v"
-    ).words
-    assert words == ("<S>", "</S>", "<UNK>", "a\u0085b", "\u00a0")
-    assert decode_vocabulary(b"<UNK>\nthe\n</S>\n<S>", "v").row("<S>") == 3
-    assert Vocabulary(["a"]).row("b") is None
-
-
-def test_the_order_of_the_vocabulary_is_free(made: LanguageModel, folder: Path) -> None:
-    order = np.random.default_rng(5).permutation(len(made.vocabulary))
-    with h5py.File(folder / "softmax_weights.hdf5", "r+") as file:
-        for name in ("softmax/W", "softmax/b"):
-            file[name][...] = file[name][()][order]
-    (folder / "vocab.txt").write_text("\n".join(made.vocabulary[k] for k in order), encoding="utf-8")
-    shuffled = LanguageModel.load(folder)
-    for one, other in zip(made.log_probs(SENTENCES), shuffled.log_probs(SENTENCES), strict=True):
-        np.testing.assert_allclose(one.both, other.both, atol=1e-5)
-        assert one.start == pytest.approx(other.start, abs=1e-5)
-    assert [w for w, _ in made.substitutes(SENTENCES[0], 2)] == [w for w, _ in shuffled.substitutes(SENTENCES[0], 2)]
-    assert made.sample(seed=2, top_k=1, max_tokens=5) == shuffled.sample(seed=3, top_k=1, max_tokens=5)
-
-
-def test_a_softmax_of_another_model(folder: Path) -> None:
-    with h5py.File(folder / "softmax_weights.hdf5", "r+") as file:
-        W = file["softmax/W"][()]
-        del file["softmax/W"]
-        file["softmax/W"] = np.hstack([W, W])
-    with pytest.raises(WeightsError, match=r"rows of 16 values.*have 8 in each direction"):
-        LanguageModel.load(folder)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("softmax/W", None, "holds no softmax"),
-        ("softmax/b", None, "holds no softmax"),
-        ("softmax/b", np.zeros(3, np.float32), r"must be \(V, P\)"),
-        ("softmax/W", np.zeros((45, 8), np.int32), "floating-point"),
-    ],
-)
-def test_damaged_softmaxes(folder: Path, name: str, value: Array | None, message: str) -> None:
-    with h5py.File(folder / "softmax_weights.hdf5", "r+") as file:
-        del file[name]
-        if value is not None:
-            file[name] = value
-    with pytest.raises(WeightsError, match=message):
-        LanguageModel.load(folder)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("name", ["softmax/W", "softmax/b"])
-def test_values_that_are_not_finite(folder: Path, name: str, value: float) -> None:
-    with h5py.File(folder / "softmax_weights.hdf5", "r+") as file:
-        file[name][4] = value
-    with pytest.raises(WeightsError, match=rf"{name} holds \d+ values that are not finite"):
-        LanguageModel.load(folder)
-    if name == "softmax/W":
-        disk = LanguageModel.load(folder, in_memory=False)
-        for call in (lambda: disk.next_words(["a"]), lambda: disk.log_probs(SENTENCES), lambda: disk.sample(seed=0)):
-            with pytest.raises(WeightsError, match="not finite"):
-                call()
-
-
-def test_where_softmax_and_vocabulary_are_found(made: LanguageModel, folder: Path, tmp_path: Path) -> None:
-    expected = made.next_words(["the"])
-    # Inside the weight file.
-    apart = tmp_path / "softmax_apart.hdf5"
-    shutil.move(folder / "softmax_weights.hdf5", apart)
-    with pytest.raises(ModelNotFoundError, match=r"no softmax was found.*numpy_elmo\.download\(NAME, softmax=True\)"):
-        LanguageModel.load(folder)
-    with h5py.File(folder / "weights.hdf5", "r+") as file, h5py.File(apart) as source:
-        for name in ("softmax/W", "softmax/b"):
-            file[name] = source[name][()]
-    assert LanguageModel.load(folder).next_words(["the"]) == expected
-    weights, options_file = folder / "weights.hdf5", folder / "options.json"
-    assert LanguageModel.load(weights, options=options_file, in_memory=False).next_words(["the"]) == expected
-    # In a zip, where it cannot be read in parts without unpacking, and need not be.
-    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
-        for path in folder.iterdir():
-            archive.write(path, path.name)
-    assert LanguageModel.load(tmp_path / "model.zip").next_words(["the"]) == expected
-    # Given, with the vocabulary beside it or given too.
-    shutil.move(folder / "vocab.txt", tmp_path / "words.txt")
-    with pytest.raises(ModelNotFoundError, match="no vocabulary"):
-        LanguageModel.load(folder)
-    assert LanguageModel.load(folder, softmax=apart, vocab=tmp_path / "words.txt").next_words(["the"]) == expected
-    shutil.copy(tmp_path / "words.txt", tmp_path / "vocab-2016.txt")
-    assert LanguageModel.load(folder, softmax=apart).next_words(["the"]) == expected
-    shutil.copy(tmp_path / "words.txt", tmp_path / "vocab-2017.txt")
-    with pytest.raises(InputError, match=r"several files.*vocab-2016\.txt, vocab-2017\.txt.*vocab=\.\.\."):
-        LanguageModel.load(folder, softmax=apart)
-    with pytest.raises(ModelNotFoundError, match="no such softmax"):
-        LanguageModel.load(folder, softmax=tmp_path / "none.hdf5")
-    with pytest.raises(ModelNotFoundError, match="no such vocabulary"):
-        LanguageModel.load(folder, vocab=tmp_path / "none.txt")
-    with pytest.raises(WeightsError, match="JSON, not HDF5"):
-        LanguageModel.load(folder, softmax=options_file, vocab=tmp_path / "words.txt")
-
-
-def test_several_softmaxes_and_a_zip_with_one(made: LanguageModel, folder: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
-        for path in folder.iterdir():
-            archive.write(path, f"inner/{path.name}")
-    assert LanguageModel.load(tmp_path / "model.zip").next_words(["the"]) == made.next_words(["the"])
-    with zipfile.ZipFile(tmp_path / "without.zip", "w") as archive:
-        for name in ("weights.hdf5", "options.json"):
-            archive.write(folder / name, name)
-    with pytest.raises(ModelNotFoundError, match="no softmax was found"):
-        LanguageModel.load(tmp_path / "without.zip")
-    with pytest.raises(ModelNotFoundError, match="no vocabulary"):
-        LanguageModel.load(tmp_path / "without.zip", softmax=shutil.copy(FOLDER / "softmax_weights.hdf5", tmp_path))
-    shutil.copy(folder / "softmax_weights.hdf5", folder / "other_softmax.hdf5")
-    with pytest.raises(InputError, match=r"several files.*softmax=\.\.\."):
-        LanguageModel.load(folder)
 
 
 # The model that comes with the package

@@ -1,0 +1,92 @@
+"""Lines of text: packed, or refused because they are none."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from numpy_elmo.corpus import read_conllu, read_sentences, read_word2vec
+from numpy_elmo.errors import InputError, InputTypeError
+from tests.corpus.test_inputs import SENTENCES, TEXT, conllu, read
+
+
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress, lambda data: lzma.compress(data, lzma.FORMAT_ALONE)]
+)
+@pytest.mark.parametrize("name", ["corpus.txt.gz", "corpus"])
+def test_packed_text_is_unpacked_whatever_its_name(tmp_path: Path, pack: Callable[[bytes], bytes], name: str) -> None:
+    assert read(tmp_path, pack(TEXT.encode()), name) == SENTENCES
+    assert read(tmp_path, pack(conllu(SENTENCES).encode()), name) == SENTENCES
+    with pytest.raises(InputError, match=r"damaged (gzip|bzip2|xz) file"):
+        read(tmp_path, pack(TEXT.encode() * 50)[:-9], name)
+
+
+def zipped() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("text.txt", TEXT)
+    return out.getvalue()
+
+
+def saved() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.zeros(3))
+    return out.getvalue()
+
+
+def hdf5() -> bytes:
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        file["0"] = np.zeros(3)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (zipped(), "zip archive"),
+        (hdf5(), "HDF5"),
+        (saved(), "NumPy array"),
+        (b"\x28\xb5\x2f\xfd\x24\0", "zstd"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "7z"),
+        (gzip.compress(gzip.compress(TEXT.encode(), mtime=0), mtime=0), "packed twice"),
+        (gzip.compress(b"a" * 257 + b"ustar\0" + b"\0" * 200, mtime=0), "tar archive"),
+        (b"PAR1\x15\x04", "Parquet"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"<!DOCTYPE html>\n<html>", "HTML"),
+        (b"<?xml version='1.0'?>", "XML"),
+        (TEXT.encode("utf-16"), "UTF-16"),
+        (TEXT.encode("utf-16-le"), "UTF-16"),
+        (TEXT.encode("utf-16-be"), "UTF-16"),
+        ("Fuß ó\n".encode("utf-16-be"), "UTF-16"),
+    ],
+)
+@pytest.mark.parametrize("encoding_errors", ["strict", "replace"])
+def test_what_is_no_text_is_named_and_never_read(
+    tmp_path: Path, content: bytes, what: str, encoding_errors: str
+) -> None:
+    with pytest.raises(InputError, match=what):
+        read(tmp_path, content, encoding_errors=encoding_errors)
+
+
+@pytest.mark.parametrize("reader", [read_sentences, read_conllu, read_word2vec])
+def test_something_else_than_a_path_is_named(reader: Callable[[Any], Any]) -> None:
+    for wrong in (io.StringIO("a b"), None, 3, ["a.txt"]):
+        with pytest.raises(InputTypeError, match="path"):
+            list(reader(wrong))
+
+
+def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in.txt").write_text(TEXT)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert list(read_sentences("~/in.txt")) == list(read_sentences(Path("~/in.txt"))) == SENTENCES
