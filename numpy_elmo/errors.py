@@ -1,7 +1,22 @@
 """The errors that numpy_elmo raises for bad input.
 
 Every message names the thing that is wrong and the remedy.  Each class also derives from the built-in exception that a
-caller would expect, so ``except ValueError`` works as well as ``except ElmoError``.
+caller would expect, so ``except ValueError`` works as well as ``except ElmoError``::
+
+    Exception
+      ElmoError
+        OptionsError (ValueError)
+        WeightsError (ValueError)
+        ModelNotFoundError (FileNotFoundError)
+        InputError (ValueError)
+        InputTypeError (TypeError)
+        VectorsNotFoundError (KeyError, IndexError)
+        OutputError (OSError)
+          PartsFailedError
+        DownloadError (OSError)
+        MissingExtraError (ImportError)
+    UserWarning
+      InputWarning
 """
 
 from __future__ import annotations
@@ -59,6 +74,10 @@ class PartsFailedError(OutputError):
         lines = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
         super().__init__(f"{len(failed)} of {n_parts} failed:{lines}\nThe others are finished; run again for these.")
         self.failed = failed
+        self._n_parts = n_parts
+
+    def __reduce__(self) -> tuple[type[PartsFailedError], tuple[dict[str, str], int]]:
+        return type(self), (self.failed, self._n_parts)
 
 
 class DownloadError(ElmoError, OSError):

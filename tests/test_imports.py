@@ -80,3 +80,20 @@ def test_the_layers_import_no_other_room_but_errors() -> None:
 def test_no_module_imports_itself_through_others() -> None:
     graph = {name: others - {"numpy_elmo"} for name, others in IMPORTS.items() if room(name) is not None}
     TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+# These have no logic of their own: re-exports under the names of bilm-tf.
+UNTESTED = {f"numpy_elmo.interfaces.bilm.{name}" for name in ("data", "elmo", "model")}
+
+
+def test_every_module_with_logic_has_a_test_file_in_the_same_folder() -> None:
+    def test_file(module: str) -> Path:
+        *folders, name = module.split(".")[1:]
+        return Path(__file__).parent.joinpath(*folders, f"test_{name}.py")
+
+    modules = {name for name, path in MODULES.items() if path.stem not in {"__init__", "__main__"}}
+    untested = {name for name in modules if not test_file(name).exists()}
+    assert untested == UNTESTED
+    for name in UNTESTED:
+        body = ast.parse(MODULES[name].read_text(encoding="utf-8")).body
+        assert all(isinstance(node, (ast.Expr, ast.Import, ast.ImportFrom, ast.Assign)) for node in body)
