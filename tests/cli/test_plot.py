@@ -17,6 +17,7 @@ SENTENCES = [
 ]
 
 
+@pytest.mark.slow
 def test_commands_write_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text.txt"
     text.write_text("\n".join(" ".join(tokens) for tokens in SENTENCES), encoding="utf-8")

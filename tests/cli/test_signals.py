@@ -18,8 +18,14 @@ from tests.corpus.test_embed import command, write_text
 BASE = str(FIXTURES / "base")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("times", [1, 2, 10])
+@pytest.mark.parametrize(
+    ("number", "times"),
+    [
+        pytest.param(number, times, marks=() if (number, times) == (signal.SIGINT, 2) else pytest.mark.slow)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for times in (1, 2, 10)
+    ],
+)
 def test_any_number_of_signals_ends_in_one_line(tmp_path: Path, number: signal.Signals, times: int) -> None:
     text, out = write_text(tmp_path / "in.txt", 30_000), tmp_path / "out.hdf5"
     words = command(text, out, "--model", BASE, "--checkpoint", "0")
