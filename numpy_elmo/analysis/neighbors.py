@@ -4,8 +4,8 @@ The paper shows it for "play" (Peters et al. 2018, arXiv:1802.05365, table 4): t
 spread over the senses, and the nearest occurrences of its biLM vector in a sentence share the sense, and the part of
 speech, that it has there.
 
-An index holds the vector of every token of a corpus, at one layer, in an HDF5 file.  A search compares the query with
-all of them, exactly, some thousand at a time.
+An index holds the vector of every token of a corpus, at one layer or at all, in an HDF5 file.  A search compares the
+query with all of them, exactly, some thousand at a time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from numpy_elmo.corpus.resume import TextDigest, differences
 from numpy_elmo.elmo import CorpusReport, Elmo
@@ -29,7 +30,7 @@ from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import new_hdf5
 from numpy_elmo.layers.arrays import Array, check_vectors
 from numpy_elmo.network.batching import bounded_batches
-from numpy_elmo.network.checks import check_count, each_sentence
+from numpy_elmo.network.checks import check_count, check_tokens, each_sentence
 
 # Vectors that are compared at a time: at the published size, 1,024 features, 32 MB.
 CHUNK_ROWS = 8192
@@ -64,7 +65,7 @@ def build_index(
     elmo: Elmo,
     sentences: Iterable[Iterable[str]],
     *,
-    layer: int = -1,
+    layer: int | Literal["all"] = -1,
     model_digest: str = "",
     progress: Callable[[CorpusReport], object] = lambda _: None,
 ) -> None:
@@ -78,8 +79,9 @@ def build_index(
         The model.
     sentences : iterable of token lists
         The corpus, of any size.
-    layer : int
+    layer : int or "all"
         The layer whose vectors are compared: the last one, -1, is best at senses in the paper; 0 knows spelling alone.
+        ``"all"`` keeps every layer, and each search chooses one.
     model_digest : str
         What tells the model from others, see `numpy_elmo.corpus.resume.model_digest`.
     progress : callable, optional
@@ -102,29 +104,39 @@ def build_index(
             yield tokens
 
     with new_hdf5(path) as file:
-        size = elmo.vector_size
+        n, size = elmo.n_layers + 1 if layer == "all" else 1, elmo.vector_size
         stored = (
-            file.create_dataset("vectors", (0, size), np.float32, maxshape=(None, size), chunks=(256, size)),
+            file.create_dataset("vectors", (n, 0, size), np.float32, maxshape=(n, None, size), chunks=(1, 256, size)),
+            file.create_dataset("norms", (n, 0), np.float32, maxshape=(n, None), chunks=(1, 4096)),
             file.create_dataset("lengths", (0,), np.int64, maxshape=(None,), chunks=(1024,)),
             file.create_dataset("sentences", (0,), h5py.string_dtype(), maxshape=(None,), chunks=(1024,)),
         )
         vectors = ((pending.popleft(), array) for array in elmo.embed_corpus(remembered(), layers=layer, report=report))
         for some in bounded_batches(vectors, CHUNK_ROWS, lambda pair: len(pair[0]), CHUNK_ROWS):
-            rows = np.concatenate([array for _, array in some])  # [tokens, size]
-            units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _TINY)
-            parts = (units, [len(tokens) for tokens, _ in some], [json.dumps(tokens) for tokens, _ in some])
-            for dataset, part in zip(stored, parts, strict=True):
-                if len(part):
-                    dataset.resize(len(dataset) + len(part), axis=0)
-                    dataset[-len(part) :] = part
+            rows = np.concatenate([array.reshape(n, -1, size) for _, array in some], axis=1)  # [n, tokens, size]
+            norms = np.maximum(np.linalg.norm(rows, axis=2), _TINY)  # [n, tokens]
+            _append(stored[0], rows / norms[:, :, np.newaxis])
+            _append(stored[1], norms)
+            _append(stored[2], np.array([len(tokens) for tokens, _ in some]))
+            _append(stored[3], np.array([json.dumps(tokens) for tokens, _ in some], object))
             progress(report)
-        if not len(stored[0]):
+        if not stored[0].shape[1]:
             raise InputError("there is no token to index; give text")
         file.attrs[_ATTRIBUTE] = json.dumps(_fingerprint(elmo, layer, model_digest, str(text)))
 
 
-def _fingerprint(elmo: Elmo, layer: int, model_digest: str, text: str) -> dict[str, object]:
-    return {"model": model_digest, "layer": layer % (elmo.n_layers + 1), "text": text}
+def _append(dataset: h5py.Dataset, rows: npt.NDArray[Any]) -> None:
+    """Add values at the end of a dataset: (sentences,), or (layers, tokens) and (layers, tokens, size)."""
+    axis = min(rows.ndim - 1, 1)
+    start = dataset.shape[axis]
+    if rows.shape[axis]:
+        dataset.resize(start + rows.shape[axis], axis=axis)
+        dataset[(slice(None),) * axis + (slice(start, None),)] = rows
+
+
+def _fingerprint(elmo: Elmo, layer: int | Literal["all"], model_digest: str, text: str) -> dict[str, object]:
+    number = layer if layer == "all" else layer % (elmo.n_layers + 1)
+    return {"model": model_digest, "layer": number, "text": text}
 
 
 class NeighborIndex:
@@ -151,14 +163,16 @@ class NeighborIndex:
             self._fingerprint: dict[str, object] = json.loads(self._file.attrs[_ATTRIBUTE])
             self._vectors: h5py.Dataset = self._file["vectors"]
             self._sentences: h5py.Dataset = self._file["sentences"]
-            for name in ("vectors", "lengths"):
+            self._norms: h5py.Dataset = self._file["norms"]
+            for name in ("vectors", "norms", "lengths"):
                 if problem := dataset_problem(self._file, name):
                     raise ValueError(f"{name}: found {problem}")  # noqa: TRY301 -- one message for all of them
             lengths = self._file["lengths"][()]
             self._starts = np.concatenate([[0], np.cumsum(lengths)])
             if (
-                self._vectors.ndim != 2
-                or self._starts[-1] != len(self._vectors)
+                self._vectors.ndim != 3
+                or self._vectors.shape[:2] != self._norms.shape
+                or self._starts[-1] != self._vectors.shape[1]
                 or lengths.min() < 0
                 or len(self._sentences) != len(lengths)
             ):
@@ -180,7 +194,19 @@ class NeighborIndex:
         """Return the number of tokens."""
         return int(self._starts[-1])
 
-    def check(self, elmo: Elmo, sentences: Iterable[Iterable[str]], *, layer: int = -1, model_digest: str = "") -> None:
+    @property
+    def n_sentences(self) -> int:
+        """The number of sentences."""
+        return len(self._sentences)
+
+    def check(
+        self,
+        elmo: Elmo,
+        sentences: Iterable[Iterable[str]],
+        *,
+        layer: int | Literal["all"] = -1,
+        model_digest: str = "",
+    ) -> None:
         """Raise if the index is not of this model, layer and corpus.
 
         Parameters
@@ -201,7 +227,9 @@ class NeighborIndex:
                 f"{self._name} was built with {', '.join(other)}; build it again, under another name or in its place"
             )
 
-    def search(self, query: Array, k: int = 10, *, leave_out: tuple[int, int] | None = None) -> list[Neighbor]:
+    def search(
+        self, query: Array, k: int = 10, *, layer: int = -1, leave_out: tuple[int, int] | None = None
+    ) -> list[Neighbor]:
         """Return the nearest occurrences by cosine.
 
         Parameters
@@ -210,6 +238,8 @@ class NeighborIndex:
             The vector of a token, of the layer that the index was built with.
         k : int
             How many.
+        layer : int
+            Which of the layers that the index holds: the last or only one by default.
         leave_out : tuple of (int, int), optional
             Sentence and position of an occurrence that does not count: the query itself.
 
@@ -221,29 +251,103 @@ class NeighborIndex:
         Raises
         ------
         InputError
-            If `k` is not positive, the query has another length or is not finite, there is no such occurrence to leave
-            out, or the file is damaged.
+            If `k` is not positive, the query has another length or is not finite, there is no such layer, or no such
+            occurrence to leave out, or the file is damaged.
         """
         k = check_count("k", k)
         query = check_vectors(query, "query", n_axes=1)
-        if query.shape != self._vectors.shape[1:]:
-            raise InputError(f"the query must have the shape {self._vectors.shape[1:]}, not {query.shape}")
+        if query.shape != self._vectors.shape[2:]:
+            raise InputError(f"the query must have the shape {self._vectors.shape[2:]}, not {query.shape}")
         if not np.isfinite(query).all():
             raise InputError("the query holds NaN or infinity; was it the mean of nothing?")
         if leave_out is not None and not self._has(*leave_out):
             raise InputError(f"there is no token {leave_out[1]} in a sentence {leave_out[0]} to leave out")
+        number = self._layer(layer)
         unit = query / max(float(np.linalg.norm(query)), _TINY)
         skip = None if leave_out is None else self._starts[leave_out[0]] + leave_out[1]
         best = np.empty((0, 2))  # similarity and row
         for start in range(0, len(self), CHUNK_ROWS):
-            similarity = self._read(self._vectors, slice(start, start + CHUNK_ROWS)) @ unit.astype(
-                np.float32
-            )  # [chunk]
+            chunk = self._read(self._vectors, (number, slice(start, start + CHUNK_ROWS)))  # [chunk, size]
+            similarity = chunk @ unit.astype(np.float32)  # [chunk]
             rows = np.arange(start, start + len(similarity))
             kept = rows != skip
             best = np.concatenate([best, np.stack([similarity[kept], rows[kept]], axis=1)])
             best = best[np.lexsort((best[:, 1], -best[:, 0]))[:k]]
         return [self._neighbor(float(similarity), int(row)) for similarity, row in best]
+
+    def occurrences(self, word: str) -> list[tuple[int, int]]:
+        """Return where a word occurs: numbers of sentences and positions, in the order of the corpus.
+
+        Parameters
+        ----------
+        word : str
+            One token, compared exactly.
+
+        Returns
+        -------
+        list of (int, int)
+
+        Raises
+        ------
+        InputTypeError
+            If the word is not a string.
+        InputError
+            If the file is damaged.
+        """
+        [word] = check_tokens([word], "word")
+        needle = json.dumps(word).encode()
+        found = []
+        for start in range(0, self.n_sentences, CHUNK_ROWS):
+            rows = self._read(self._sentences, slice(start, start + CHUNK_ROWS))
+            for number, row in enumerate(rows, start):
+                if needle in row:  # most sentences need not be decoded
+                    found += [(number, place) for place, token in enumerate(json.loads(row)) if token == word]
+        return found
+
+    def sentence(self, number: int) -> list[str]:
+        """Return the tokens of a sentence by its number, from 0."""
+        tokens: list[str] = json.loads(self._read(self._sentences, number))
+        return tokens
+
+    def vectors(self, places: Sequence[tuple[int, int]], *, layer: int = -1) -> Array:
+        """Return the vectors of some tokens, as `Elmo.embed` gives them up to the rounding of one product.
+
+        Parameters
+        ----------
+        places : sequence of (int, int)
+            Sentences and positions.
+        layer : int
+            Which of the layers that the index holds: the last or only one by default.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_places, n_features)
+
+        Raises
+        ------
+        InputError
+            If there is no such token or layer, or the file is damaged.
+        """
+        number = self._layer(layer)
+        for sentence, position in places:
+            if not self._has(sentence, position):
+                raise InputError(f"there is no token {position} in a sentence {sentence}")
+        rows = np.array([self._starts[sentence] + position for sentence, position in places], np.intp)
+        found = np.empty((len(rows), self._vectors.shape[2]), np.float32)
+        # HDF5 reads blocks much faster than single rows.
+        for block in np.unique(rows // CHUNK_ROWS):
+            here = rows // CHUNK_ROWS == block
+            part = (number, slice(block * CHUNK_ROWS, (block + 1) * CHUNK_ROWS))
+            units, norms = self._read(self._vectors, part), self._read(self._norms, part)
+            inside = rows[here] - block * CHUNK_ROWS
+            found[here] = units[inside] * norms[inside, np.newaxis]
+        return found
+
+    def _layer(self, layer: int) -> int:
+        n = len(self._vectors)
+        if not -n <= layer < n:
+            raise InputError(f"the index holds {n} layer(s), there is no layer {layer} in it")
+        return layer % n
 
     def _has(self, sentence: int, position: int) -> bool:
         return (
@@ -251,7 +355,7 @@ class NeighborIndex:
             and 0 <= position < self._starts[sentence + 1] - self._starts[sentence]
         )
 
-    def _read(self, dataset: h5py.Dataset, rows: slice | int) -> Any:
+    def _read(self, dataset: h5py.Dataset, rows: slice | int | tuple[int, slice]) -> Any:
         try:
             return dataset[rows]
         except (OSError, RuntimeError) as error:
@@ -259,5 +363,4 @@ class NeighborIndex:
 
     def _neighbor(self, similarity: float, row: int) -> Neighbor:
         sentence = int(np.searchsorted(self._starts, row, side="right")) - 1
-        tokens = json.loads(self._read(self._sentences, sentence))
-        return Neighbor(similarity, sentence, row - int(self._starts[sentence]), tokens)
+        return Neighbor(similarity, sentence, row - int(self._starts[sentence]), self.sentence(sentence))

@@ -102,12 +102,34 @@ def test_an_index_is_of_its_model_layer_and_text(elmo: Elmo, tmp_path: Path) -> 
             index.search(np.ones(192), 0)
 
 
+def test_an_index_of_all_layers_holds_the_vectors_and_finds_as_one_of_each(elmo: Elmo, tmp_path: Path) -> None:
+    build_index(tmp_path / "all", elmo, CORPUS, layer="all")
+    vectors = elmo.embed(CORPUS)
+    with NeighborIndex(tmp_path / "all") as index:
+        places = index.occurrences("bank")
+        assert places == [(0, 5), (2, 1), (3, 5), (4, 6)]
+        assert index.occurrences("ban") == []
+        assert index.n_sentences == len(CORPUS)
+        assert [index.sentence(k) for k in range(len(CORPUS))] == CORPUS
+        for layer in range(elmo.n_layers + 1):
+            expected = [vectors[sentence][layer, position] for sentence, position in places]
+            np.testing.assert_allclose(index.vectors(places, layer=layer), expected, rtol=0, atol=4e-6)
+            build_index(tmp_path / "one", elmo, CORPUS, layer=layer)
+            with NeighborIndex(tmp_path / "one") as one:
+                assert index.search(expected[1], 5, layer=layer) == one.search(expected[1], 5)
+        assert index.search(vectors[2][-1, 1], 5) == index.search(vectors[2][-1, 1], 5, layer=elmo.n_layers)
+        with pytest.raises(InputError, match="no layer 3"):
+            index.search(vectors[2][-1, 1], layer=3)
+        with pytest.raises(InputError, match="no token 7 in a sentence 0"):
+            index.vectors([(0, 7)])
+
+
 def test_a_file_that_is_no_index_is_named(elmo: Elmo, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no HDF5")
     with pytest.raises(InputError, match="build it again"):
         NeighborIndex(tmp_path / "text")
     build_index(tmp_path / "good", elmo, CORPUS)
-    for damage in ("vectors", "lengths", "sentences"):
+    for damage in ("vectors", "norms", "lengths", "sentences"):
         shutil.copy(tmp_path / "good", tmp_path / damage)
         with h5py.File(tmp_path / damage, "r+") as file:
             del file[damage]
