@@ -29,6 +29,7 @@ MODULES = [
     "numpy_elmo.analysis.neighbors",
     "numpy_elmo.analysis.plots",
     "numpy_elmo.analysis.spans",
+    "numpy_elmo.analysis.views",
     "numpy_elmo.interfaces.allennlp",
     "numpy_elmo.interfaces.bilm",
     "numpy_elmo.interfaces.hub",
@@ -111,6 +112,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "trace": elmo.trace(["rain", "fell"]),
         "name": "token_vectors",
         "position": 0,
+        "points": np.eye(12),
         "write_word2vec.vectors": token_vectors(elmo, ["rain"]),
     }
 

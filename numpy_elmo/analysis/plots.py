@@ -16,7 +16,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from numpy_elmo.analysis import views
 from numpy_elmo.analysis.spans import occurrences
+from numpy_elmo.analysis.views import Direction, context, principal_plane
 from numpy_elmo.analysis.words import without_unknown
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import InputError, MissingExtraError
@@ -24,7 +26,7 @@ from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
-from numpy_elmo.network.checks import check_count, check_sentences, check_tokens
+from numpy_elmo.network.checks import check_sentences, check_tokens
 
 try:
     from matplotlib import rc_context
@@ -107,7 +109,9 @@ def senses(
         )
     used = sorted({index for index, _ in found})
     vectors = dict(zip(used, elmo.embed([texts[index] for index in used], layers=layer), strict=True))
-    points, shares = _principal_components(np.stack([vectors[index][position] for index, position in found]), layer)
+    rows = np.stack([vectors[index][position] for index, position in found])  # [n, 2 P]
+    plane = principal_plane(rows)
+    points, shares = plane.project(rows), plane.shares
     labelled = np.arange(len(found)) if len(found) <= MAX_LABELS else _far_apart(points, MANY_LABELS)
 
     figure = _figure(11.0, max(5.0, 1.2 + 0.22 * len(labelled)), theme)
@@ -163,11 +167,7 @@ def similarity(elmo: Elmo, tokens: Iterable[str], *, theme: Theme = "light") -> 
         If the sentence is a string instead of a list of tokens.
     """
     sentence = check_tokens(tokens)
-    if not sentence:
-        raise InputError("the sentence has no tokens; give at least one")
-    [vectors] = elmo.embed([sentence])  # [L + 1, N, 2 P]
-    unit = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    cosines = unit @ unit.swapaxes(1, 2)  # [L + 1, N, N]
+    cosines = views.similarities(elmo, sentence)  # [L + 1, N, N]
     size = max(2.6, 0.3 * len(sentence))
     figure = _figure(len(cosines) * size + 2.4, size + 1.6, theme)
     lowest = min(0.0, float(cosines.min()))
@@ -188,7 +188,7 @@ def gates(
     elmo: Elmo,
     tokens: Iterable[str],
     *,
-    direction: Literal["forward", "backward"] = "forward",
+    direction: Direction = "forward",
     layer: int = 1,
     n_units: int = 24,
     theme: Theme = "light",
@@ -223,30 +223,25 @@ def gates(
         If the sentence is a string instead of a list of tokens.
     """
     sentence = check_tokens(tokens)
-    if direction not in ("forward", "backward"):
-        raise InputError(f'direction must be "forward" or "backward", not {direction!r}')
-    number = elmo.n_layers + 1 + layer if layer < 0 else layer
-    if not 1 <= number <= elmo.n_layers:
-        raise InputError(f"the model has gates in the layers 1 to {elmo.n_layers}, not in layer {layer}")
-    n_units = check_count("n_units", n_units)
-    trace = elmo.trace(sentence)
-    names = ["input_gate", "forget_gate", "output_gate", "cell"]
-    arrays = [trace[f"{direction}.{number - 1}.{name}"] for name in names]  # [N, D] each
-    units = np.sort(np.argsort(-arrays[-1].var(axis=0), kind="stable")[:n_units])
+    found = views.gate_values(elmo.trace(sentence), direction=direction, layer=layer, n_units=n_units)
+    number = layer % (elmo.n_layers + 1)
     bounded = [SENTENCE_START, *sentence, SENTENCE_END]
-    height = 0.85 + 0.13 * len(units)
+    height = 0.85 + 0.13 * len(found.units)
     figure = _figure(max(7.5, 1.2 + 0.66 * len(bounded)), 2 * height + 1.6, theme)
-    for axes, name, array in zip(figure.subplots(2, 2, sharex=True, sharey=True).flat, names, arrays, strict=True):
-        low, high = _bounds(array[:, units]) if name == "cell" else (0, 1)
-        image = _heat_map(axes, array[:, units].T, low, high)
+    panels = figure.subplots(2, 2, sharex=True, sharey=True).flat
+    for axes, (name, array) in zip(panels, found.values.items(), strict=True):
+        low, high = _bounds(array) if name == "cell" else (0, 1)
+        image = _heat_map(axes, array.T, low, high)
         axes.set_title(name.replace("_", " "))
         _token_ticks(axes, bounded)
-        axes.set_yticks(range(len(units)), [str(unit) for unit in units], fontsize=7)
+        axes.set_yticks(range(len(found.units)), [str(unit) for unit in found.units], fontsize=7)
         axes.label_outer()
         figure.colorbar(image, ax=axes)
     figure.supxlabel(f"token, read {'from left to right' if direction == 'forward' else 'from right to left'}")
     figure.supylabel("unit")
-    figure.suptitle(f"{direction.capitalize()} LSTM, layer {number}: the {len(units)} units whose cell varies most")
+    figure.suptitle(
+        f"{direction.capitalize()} LSTM, layer {number}: the {len(found.units)} units whose cell varies most"
+    )
     return _painted(figure, theme)
 
 
@@ -374,19 +369,6 @@ def save(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = Fals
         figure.savefig(partial, format=kind, dpi=150, metadata=metadata)
 
 
-def _principal_components(vectors: Array, layer: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the first two principal components, shape (n, 2), and their shares of the variance, shape (2,)."""
-    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
-    if np.abs(centred).max() < 1e-6 * np.abs(vectors).max():
-        raise InputError(
-            f"the vectors are the same everywhere at layer {layer}, which knows no context; choose another"
-        )
-    U, S, V = np.linalg.svd(centred, full_matrices=False)
-    # The sign of a component is free; with its largest weight positive, the picture is the same on every machine.
-    signs = np.sign(V[[0, 1], np.abs(V[:2]).argmax(axis=1)])
-    return U[:, :2] * S[:2] * signs, S[:2] ** 2 / (S**2).sum()
-
-
 def _far_apart(points: npt.NDArray[np.float64], n: int) -> npt.NDArray[np.intp]:
     """Return n of the points, in order: the one furthest from the middle, then always the furthest from those."""
     distances = np.linalg.norm(points - points.mean(axis=0), axis=1)
@@ -436,18 +418,10 @@ def _list_sentences(axes: Axes, texts: list[str], colours: list[str]) -> None:
         axes.text(0.09, number, _plain(text), ha="left", va="center", fontsize=8.5)
 
 
-def _context(tokens: list[str], position: int, width: int = 58) -> str:
-    """Return the tokens around a position, as many on both sides as there is room for."""
-    start, end = position, position + 1
-    while True:
-        wider = [(max(start - 1, 0), end), (start, min(end + 1, len(tokens)))]
-        if position - start > end - position - 1:
-            wider.reverse()  # the shorter side grows first
-        fitting = [(a, b) for a, b in wider if (a, b) != (start, end) and len(" ".join(tokens[a:b])) <= width]
-        if not fitting:
-            before, after = "… " * (start > 0), " …" * (end < len(tokens))
-            return f"{before}{_shortened(' '.join(tokens[start:end]), width)}{after}"
-        start, end = fitting[0]
+def _context(tokens: list[str], position: int) -> str:
+    """Return a token between its neighbours, in one line of the list."""
+    before, after = context(tokens, position)
+    return " ".join(part for part in (before, _shortened(tokens[position], 58), after) if part)
 
 
 def _figure(width: float, height: float, theme: Theme) -> Figure:
