@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numpy_elmo.errors import InputError
 from numpy_elmo.files.find import ModelFiles, find_model
 from numpy_elmo.files.options import ModelOptions
-from numpy_elmo.files.weights import read_model
+from numpy_elmo.files.weights import read_mixes, read_model
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.matmul import Form, independent_form
 from numpy_elmo.layers.scalar_mix import ScalarMix
@@ -92,6 +92,8 @@ def load(
         * a folder with ``options.json`` (or ``*options*.json``) and ``model.hdf5`` (or one other ``*.hdf5``),
         * a weight file, with `options`,
         * a zip as NLPL publishes them, with ``model.hdf5`` and ``options.json``,
+        * a TensorFlow checkpoint of bilm-tf or simple_elmo_training, by its folder or prefix,
+        * the module google/elmo of TF-Hub, by its folder or its ``.tar.gz``,
         * the name of a model: ``"tiny"``, which comes with the package, or one that was downloaded before.
 
         Nothing is ever fetched from here.
@@ -141,7 +143,8 @@ def load(
     files = find_model(source, options)
     with files.open_weights() as file:
         layers, bilm = read_model(file, files.options, dtype)
-    return Elmo(files.options, layers, bilm, threads=n_threads, reproducible=reproducible)
+        mixes = read_mixes(file, files.options.lstm.n_layers)
+    return Elmo(files.options, layers, bilm, mixes=mixes, threads=n_threads, reproducible=reproducible)
 
 
 class Elmo:
@@ -165,6 +168,9 @@ class Elmo:
         The part that sees one token at a time.
     bilm : Bilm
         The LSTM layers of both directions.
+    mixes : dict of str to ScalarMix
+        The mixes of the layers that a task has learned and that are stored with the model, by their names there; empty
+        for most models.  ``embed(sentences, layers=elmo.mixes["scalar_mix_0"])`` uses one.
 
     References
     ----------
@@ -177,10 +183,12 @@ class Elmo:
         layers: TokenLayers,
         bilm: Bilm,
         *,
+        mixes: Mapping[str, ScalarMix] | None = None,
         threads: int = 1,
         reproducible: bool | None = None,
     ) -> None:
         self.options = options
+        self.mixes = dict(mixes or {})
         self.n_layers = options.lstm.n_layers
         self.vector_size = 2 * options.lstm.projection_dim
         self.bilm = bilm.prepared(threads, reproducible)

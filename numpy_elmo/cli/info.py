@@ -10,6 +10,7 @@ from numpy_elmo.cli.common import SubParsers
 from numpy_elmo.elmo import load
 from numpy_elmo.files.find import find_model
 from numpy_elmo.files.weights import expected_shapes
+from numpy_elmo.layers.scalar_mix import ScalarMix
 
 
 def add_parser(commands: SubParsers) -> None:
@@ -28,8 +29,7 @@ def add_parser(commands: SubParsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the model's description."""
     files = find_model(arguments.model, arguments.options_file)
-    load(files)
-    mix = files.mix()
+    mixes = load(files).mixes
     cnn, lstm = files.options.char_cnn, files.options.lstm
     n_parameters = 0
     for shape in expected_shapes(files.options).values():
@@ -38,7 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
             size *= length
         n_parameters += size
     if arguments.json:
-        print(json.dumps({"weights": files.name, "parameters": n_parameters, **asdict(files.options)}, indent=2))
+        learned = {
+            name: {"weights": mix.weights.tolist(), "gamma": mix.gamma, "layer_norm": mix.layer_norm}
+            for name, mix in mixes.items()
+        }
+        facts = {"weights": files.name, "parameters": n_parameters, **asdict(files.options), "mixes": learned}
+        print(json.dumps(facts, indent=2))
         return 0
     filters = ", ".join(f"{count} of width {width}" for width, count in cnn.filters)
     clips = f"cells {_clip(lstm.cell_clip)}, outputs {_clip(lstm.proj_clip)}"
@@ -55,13 +60,18 @@ def run(arguments: argparse.Namespace) -> int:
         ("characters", f"{cnn.max_characters_per_token} a token, vectors of {cnn.embedding_dim}"),
         ("filters", f"{cnn.n_filters}: {filters}; {cnn.activation}"),
         ("highways", str(cnn.n_highway)),
-        *([("mix", f"weights {mix.weights.tolist()}, scale {mix.gamma:g}, stored with the model")] if mix else []),
+        *(("mix", _mix(name, mix)) for name, mix in mixes.items()),
         *([("assumed", files.assumed)] if files.assumed else []),
         ("checks", "the weights fit the options, and all values are finite"),
     ]
     for name, value in rows:
         print(f"{name:<11} {value}")
     return 0
+
+
+def _mix(name: str, mix: ScalarMix) -> str:
+    layer_norm = ", with layer norm" if mix.layer_norm else ""
+    return f"{name}, stored with the model: weights {mix.weights.tolist()}, scale {mix.gamma:g}{layer_norm}"
 
 
 def _clip(bound: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Where a model's files are: a folder, a weight file with its options, an NLPL zip, or a model's name."""
+"""Where a model's files are: a folder, a weight file with its options, an archive, or a model's name."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PureWindowsPath
 
-from numpy_elmo.errors import InputError, ModelNotFoundError, WeightsError
+from numpy_elmo.errors import InputError, ModelNotFoundError
 from numpy_elmo.files import published
 from numpy_elmo.files.arrays import Arrays
 from numpy_elmo.files.checkpoint import AGGREGATION, check_data, open_checkpoint
 from numpy_elmo.files.hdf5 import check_is_hdf5, open_arrays
 from numpy_elmo.files.options import ASSUMED, ModelOptions, decode_options, options_of_shapes
 from numpy_elmo.files.places import OPTIONS, Folder, Place, exists, pick, place_of, read_file, to_path
-from numpy_elmo.layers.scalar_mix import ScalarMix
+from numpy_elmo.files.tar import unpacked
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,6 @@ class ModelFiles:
     assumed: str = ""
     damaged: Callable[[], list[str]] | None = None
 
-    def mix(self) -> ScalarMix | None:
-        """Return the mix of all layers that is stored with the model, as in google/elmo; None if there is none."""
-        with self.open_weights() as arrays:
-            names = ("aggregation/weights", "aggregation/scaling")
-            if any(arrays.problem(name) for name in names):
-                return None
-            shapes = [arrays.shape(name) for name in names]
-            if shapes != [(self.options.lstm.n_layers + 1,), ()]:
-                raise WeightsError(f"{self.name}: the shapes of its mix are {shapes}, which do not fit its layers")
-            weights, scaling = (arrays.read(name, "float64") for name in names)
-            return ScalarMix(weights, float(scaling))
-
 
 def find_model(
     source: str | os.PathLike[str] | ModelFiles, options: str | os.PathLike[str] | None = None
@@ -68,8 +56,8 @@ def find_model(
     Parameters
     ----------
     source : str, path or ModelFiles
-        A folder, a weight file (with `options`), an NLPL ``.zip``, or the name of a model.  A path that exists comes
-        before a name.
+        A folder, a weight file (with `options`), an NLPL ``.zip``, a ``.tar.gz``, or the name of a model.  A path that
+        exists comes before a name.
     options : str or path, optional
         The options file, where it is not beside the weights under a name that can be found.
 
@@ -100,7 +88,7 @@ def find_model(
                 raise ModelNotFoundError(_answer_to_address(str(source)))
             raise ModelNotFoundError(f"{path}: there is no such file or folder; give a folder, a zip or a model's name")
         path = published.find(source)
-    place = place_of(path)
+    place = place_of(path) or unpacked(path)
     if place is None:
         place = Folder(path.parent)
         given = None if options is None else _options(place, options)

@@ -16,6 +16,8 @@ The peers also shift character ids by one, to have a row of zeros in front of ``
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,7 @@ from numpy_elmo.layers.arrays import Array, read_only
 from numpy_elmo.layers.char_cnn import CharCNN, Convolution
 from numpy_elmo.layers.highway import Highway
 from numpy_elmo.layers.lstm import LstmLayer
+from numpy_elmo.layers.scalar_mix import ScalarMix
 from numpy_elmo.network.bilm import Bilm
 from numpy_elmo.network.characters import N_CHARACTERS
 from numpy_elmo.network.encoder import TokenLayers
@@ -100,6 +103,22 @@ def read_bilm(file: Arrays, options: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
     if problems := [*_misfits(file, _bilm_shapes(options, file)), *_more_layers(file, options)]:
         raise _misfit(file.name, problems, "Give the options file that was published with these weights.")
     return _read_bilm(file, options, dtype)
+
+
+def read_mixes(file: Arrays, n_layers: int, *, layer_norm: bool = False) -> dict[str, ScalarMix]:
+    """Read the mixes of the layers that a task has learned, by name; the published files have none.
+
+    google/elmo has one, ``aggregation``; a model of AllenNLP has ``scalar_mix_0``, ``scalar_mix_1``, and so on.
+    """
+    numbered = map("scalar_mix_{}".format, itertools.count())
+    mixes = {}
+    for name in filter(file.__contains__, ["aggregation", *itertools.takewhile(file.__contains__, numbered)]):
+        shapes: dict[str, tuple[int, ...]] = {f"{name}/weights": (n_layers + 1,), f"{name}/scaling": ()}
+        if problems := _misfits(file, shapes):
+            raise _misfit(file.name, problems, "Its mix is not one of its layers: fetch the file again.")
+        weights, scaling = (file.read(path, "float64") for path in shapes)
+        mixes[name] = ScalarMix(weights, scaling.item(), layer_norm=layer_norm)
+    return mixes
 
 
 def read_token_table(file: Arrays, options: LstmOptions, dtype: npt.DTypeLike) -> Array:

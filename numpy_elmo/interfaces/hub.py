@@ -20,8 +20,9 @@ Here a call returns the arrays, without a session::
 
 TensorFlow 2 uses `load` and `KerasLayer`.  What differs:
 
-* The model is a folder, a zip or a model's name, as for `numpy_elmo.load`; nothing is fetched.  ``"original"`` has the
-  sizes and the training text of google/elmo.  Whether it has the same weights is not known.
+* The model is a folder, an archive or a model's name, as for `numpy_elmo.load`; nothing is fetched.  google/elmo itself
+  is read from its folder or its ``.tar.gz``, and its own weights of the layers are used.  ``"original"`` has its sizes
+  and its training text.  Whether it has the same weights is not known.
 * A sentence has the same vectors whatever was called before, and whatever other sentences are in the call.
 * Outputs are zero beyond a sentence's end.  In google/elmo they are a nonzero constant.  In both, ``default`` is the
   mean over the true tokens; a mean over the padded axis of an output warns.
@@ -169,7 +170,7 @@ class Module:
     Parameters
     ----------
     source : str or path
-        A folder, a zip or a model's name, as for `numpy_elmo.load`.
+        A folder, an archive or a model's name, as for `numpy_elmo.load`.
     trainable : bool
         Whether the aggregation's numbers may be set.
     name : str
@@ -193,19 +194,19 @@ class Module:
     def __init__(self, source: str | os.PathLike[str], trainable: bool = False, name: str = "module") -> None:
         if isinstance(source, str) and "://" in source:
             raise ModelNotFoundError(
-                f"{source} is an address, and nothing is fetched from here; give a folder, a zip or a model's name: "
-                "'original' has the sizes and the training text of google/elmo, get it with "
-                "numpy_elmo.download('original')"
+                f"{source} is an address, and nothing is fetched from here; fetch the module (.tar.gz) and give "
+                "its path, or give a model's name: 'original' has the sizes and the training text of google/elmo, get "
+                "it with numpy_elmo.download('original')"
             )
         self._elmo = load_model(source)
         self._trainable = trainable
-        self._mix = ScalarMix([0.0] * (self._elmo.n_layers + 1))
+        self._mix = self._elmo.mixes.get("aggregation") or ScalarMix([0.0] * (self._elmo.n_layers + 1))
 
     @property
     def aggregation_weights(self) -> Array:
-        """The weights of the layers before the softmax, ``aggregation/weights``, (L + 1,); zeros at first.
+        """The weights of the layers before the softmax, ``aggregation/weights``, (L + 1,).
 
-        They can be set with ``trainable=True``.
+        At first they are those that are stored with the model, or zeros.  They can be set with ``trainable=True``.
         """
         return self._mix.weights
 
@@ -219,7 +220,10 @@ class Module:
 
     @property
     def aggregation_scaling(self) -> float:
-        """The scale of the mix, ``aggregation/scaling``; 1 at first.  It can be set with ``trainable=True``."""
+        """The scale of the mix, ``aggregation/scaling``; at first as stored, or 1.
+
+        It can be set with ``trainable=True``.
+        """
         return self._mix.gamma
 
     @aggregation_scaling.setter

@@ -24,6 +24,7 @@ from numpy_elmo.files.checkpoint import DamagedError, published_name, read_index
 from numpy_elmo.files.crc32c import crc32c
 from numpy_elmo.files.find import find_model
 from numpy_elmo.files.places import Folder
+from numpy_elmo.interfaces import hub
 from tests.agreement.tensorflow_outputs import FIXTURES
 from tests.faults.limits import needs_limits, outcome, outcome_with_memory
 
@@ -100,18 +101,30 @@ def test_optimizer_slots_and_counters_are_no_arrays_of_the_model() -> None:
 def test_info_says_what_is_assumed_of_a_module(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(CHECKPOINTS / "hub")]) == 0
     printed = capsys.readouterr().out
-    assert "weights [0.25, -0.5, 1.0], scale 1.5, stored with the model" in printed
+    assert "aggregation, stored with the model: weights [0.25, -0.5, 1.0], scale 1.5" in printed
     assert "clips of 3, skip connections, relu and 50 characters per token are assumed" in printed
     assert main(["info", str(CHECKPOINTS / "training")]) == 0
     assert "assumed" not in capsys.readouterr().out
 
 
 def test_the_mix_of_a_module_is_read() -> None:
-    mix = find_model(CHECKPOINTS / "hub").mix()
-    assert mix is not None
-    assert (mix.weights.tolist(), mix.gamma) == ([0.25, -0.5, 1.0], 1.5)
-    assert find_model(CHECKPOINTS / "training").mix() is None
-    assert find_model(SOURCE).mix() is None
+    elmo = load(CHECKPOINTS / "hub")
+    mix = elmo.mixes["aggregation"]
+    assert (mix.weights.tolist(), mix.gamma, mix.layer_norm) == ([0.25, -0.5, 1.0], 1.5, False)
+    assert load(CHECKPOINTS / "training").mixes == {}
+    module = hub.Module(CHECKPOINTS / "hub")
+    assert (module.aggregation_weights.tolist(), module.aggregation_scaling) == ([0.25, -0.5, 1.0], 1.5)
+    [expected] = elmo.embed(SENTENCES[:1], layers=mix)
+    np.testing.assert_array_equal(module([" ".join(SENTENCES[0])], as_dict=True)["elmo"][0], expected)
+
+
+def test_a_mix_that_does_not_fit_its_layers_is_refused(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(SOURCE, tmp_path / "model"))
+    with h5py.File(folder / "weights.hdf5", "a") as file:
+        file["scalar_mix_0/weights"] = np.zeros(2, np.float32)
+        file["scalar_mix_0/scaling"] = np.float32(1)
+    with pytest.raises(WeightsError, match=r"scalar_mix_0/weights: expected \(3,\), found \(2,\)"):
+        load(folder)
 
 
 def test_a_checkpoint_in_a_zip_is_read(training: Path, tmp_path: Path) -> None:
