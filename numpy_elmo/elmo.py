@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from numpy_elmo.files.weights import read_mixes, read_model
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.matmul import Form, independent_form
 from numpy_elmo.layers.scalar_mix import ScalarMix
-from numpy_elmo.layers.tracing import recording
+from numpy_elmo.layers.tracing import Trace, recording
 from numpy_elmo.network.batching import batches, bounded_batches, pack
 from numpy_elmo.network.bilm import Bilm
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START, character_ids, is_cut
@@ -417,7 +417,7 @@ class Elmo:
         self._forward.carried(([sentence] for sentence in checked), carried, self._selector("top"), boundaries=False)
         self._frozen = self._forward.start_from(self._forward.rows(carried))
 
-    def trace(self, tokens: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+    def trace(self, tokens: Iterable[str]) -> Trace:
         """Return every intermediate array of the forward pass of one sentence.
 
         The same layers run as in `embed`, from zeros and with the sentence's boundaries; what they compute is copied on
@@ -431,9 +431,9 @@ class Elmo:
 
         Returns
         -------
-        dict of str to ndarray
-            In order of computation.  N is the number of tokens and the two boundaries; rows are always in the order of
-            the sentence, also where the backward direction reads from its end.
+        Trace
+            A dict of str to ndarray, in order of computation.  N is the number of tokens and the two boundaries; rows
+            are always in the order of the sentence, also where the backward direction reads from its end.
 
             ==============================  ======================  ====================================================
             Name                            Shape                   What it is
@@ -480,7 +480,7 @@ class Elmo:
                 found[name] = found[name][::-1]
         before = [name for name in found if name.startswith(("char_cnn.", "highway."))]
         encoded = {name: found.pop(name) for name in before}
-        return {"character_ids": ids, **encoded, "token_vectors": vectors, **found, "layers": layers}
+        return Trace({"character_ids": ids, **encoded, "token_vectors": vectors, **found, "layers": layers})
 
     def _check_state(self, state: StatePolicy | CarriedState) -> None:
         if isinstance(state, CarriedState):

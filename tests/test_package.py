@@ -41,11 +41,15 @@ def test_importing_prints_nothing_and_needs_numpy_and_h5py_alone() -> None:
 
 def test_the_package_shows_its_public_names_alone_and_each_is_there() -> None:
     code = (
-        "import sys, numpy_elmo; assert 'numpy_elmo.corpus' not in sys.modules; names = dir(numpy_elmo);"
+        "import pkgutil, sys, numpy_elmo; assert 'numpy_elmo.corpus' not in sys.modules; names = dir(numpy_elmo);"
         "assert set(names) == {*numpy_elmo.__all__, 'analysis', 'corpus'}, names;"
         "assert all(hasattr(numpy_elmo, name) for name in names);"
         "numpy_elmo.corpus.load_embeddings, numpy_elmo.analysis.spans.span_vectors;"
-        "assert not hasattr(numpy_elmo, 'neighbours')"
+        "assert not hasattr(numpy_elmo, 'neighbours');"
+        "from numpy_elmo import analysis;"
+        "folder = {m.name for m in pkgutil.iter_modules(analysis.__path__)} - {'words'};"
+        "assert set(dir(analysis)) == set(analysis.__all__) == folder;"
+        "assert all(hasattr(analysis, name) for name in folder)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -1,4 +1,4 @@
-"""What one does with a loaded model: spans, neighbours, plots, verification.
+"""What one does with a loaded model: conversion, minimal pairs, neighbours, plots, spans, verification.
 
 The modules are imported when they are first used: plots needs Matplotlib.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-_SUBMODULES = ("neighbors", "plots", "spans", "verify")
+__all__ = ["convert", "neighbors", "pairs", "plots", "spans", "verify"]
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in _SUBMODULES:
+    if name in __all__:
         return import_module(f"numpy_elmo.analysis.{name}")
     raise AttributeError(f"module 'numpy_elmo.analysis' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return list(_SUBMODULES)
+    return __all__

@@ -71,6 +71,10 @@ class VerifyReport:
     checks: tuple[Check, ...]
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        n_failed = sum(not check.ok for check in self.checks)
+        return f"<VerifyReport of {self.model}: {len(self.checks)} checks, {n_failed} failed>"
+
     @property
     def ok(self) -> bool:
         """Whether every check passed."""

@@ -55,6 +55,9 @@ class WordVectors:
     counts: npt.NDArray[np.int64] | None = None
     _rows: dict[str, int] = field(init=False, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        return f"<WordVectors: {len(self.words):,} words, {self.vectors.shape[-1]} features>"
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "words", _check_words(self.words))
         object.__setattr__(self, "_rows", {word: row for row, word in enumerate(self.words)})

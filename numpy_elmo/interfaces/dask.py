@@ -76,6 +76,9 @@ class FilesReport:
     skipped: list[str] = field(default_factory=list)
     n_sentences: int = 0
 
+    def __repr__(self) -> str:
+        return f"<FilesReport: {len(self.made)} made, {len(self.skipped)} skipped, {self.n_sentences:,} sentences>"
+
 
 @dataclass(frozen=True)
 class _Part:

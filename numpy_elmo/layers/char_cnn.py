@@ -12,7 +12,7 @@ from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.tracing import note, part
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Convolution:
     """One bank of filters of the same width.
 
@@ -28,7 +28,7 @@ class Convolution:
     b: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CharCNN:
     r"""Convolutions over a token's characters, each pooled to its maximum over the token.
 

@@ -10,7 +10,7 @@ from numpy_elmo.layers.matmul import Matrix
 from numpy_elmo.layers.tracing import note
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Highway:
     r"""One highway layer.
 

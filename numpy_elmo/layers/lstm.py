@@ -17,7 +17,7 @@ from numpy_elmo.layers.tracing import note
 CHUNK_ROWS = 512
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LstmLayer:
     r"""LSTM with a projection of its output, both clipped.
 

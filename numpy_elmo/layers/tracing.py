@@ -9,10 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from numpy_elmo.layers.arrays import Array
+
+
+class Trace(dict[str, npt.NDArray[Any]]):
+    """Arrays by name, in the order in which they were computed."""
+
+    def __repr__(self) -> str:
+        last = f", the last is {name} {self[name].shape}" if (name := next(reversed(self), "")) else ""
+        return f"<Trace: {len(self)} arrays{last}>"
 
 
 class Recording:

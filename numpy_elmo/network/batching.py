@@ -17,7 +17,7 @@ Indices = npt.NDArray[np.intp]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Packing:
     """The step-by-step order of the tokens of some sentences, for both reading directions.
 

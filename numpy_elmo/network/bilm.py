@@ -19,7 +19,7 @@ from numpy_elmo.network.threads import SERIAL, Workers
 SMALLEST_SHARED = 1 << 19
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bilm:
     """Forward and backward stacks; they share their input and nothing else.
 

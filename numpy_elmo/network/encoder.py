@@ -35,7 +35,7 @@ CACHE_BYTES = 32 << 20
 ENTRY_BYTES = 256  # of a type's string and its entry in the dictionary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TokenLayers:
     """Character CNN, highway layers and a linear projection, in that order.
 

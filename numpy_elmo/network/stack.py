@@ -13,7 +13,7 @@ from numpy_elmo.layers.matmul import Form
 from numpy_elmo.layers.tracing import part
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stack:
     """LSTM layers that read in one direction.
 

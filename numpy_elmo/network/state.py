@@ -28,6 +28,9 @@ class BilmState(NamedTuple):
     h: Array
     c: Array
 
+    def __repr__(self) -> str:
+        return f"<BilmState of {self.n_texts} texts>"
+
     @property
     def n_texts(self) -> int:
         """B."""
