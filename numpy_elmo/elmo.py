@@ -94,6 +94,8 @@ def load(
         * a zip as NLPL publishes them, with ``model.hdf5`` and ``options.json``,
         * a TensorFlow checkpoint of bilm-tf or simple_elmo_training, by its folder or prefix,
         * the module google/elmo of TF-Hub, by its folder or its ``.tar.gz``,
+        * a model of AllenNLP with an ELMo in it, by its ``weights.th``, the folder of that, or its ``model.tar.gz``,
+        * a ``.safetensors`` file with the names of the published layout, with `options`, or the folder of both,
         * the name of a model: ``"tiny"``, which comes with the package, or one that was downloaded before.
 
         Nothing is ever fetched from here.
@@ -143,7 +145,7 @@ def load(
     files = find_model(source, options)
     with files.open_weights() as file:
         layers, bilm = read_model(file, files.options, dtype)
-        mixes = read_mixes(file, files.options.lstm.n_layers)
+        mixes = read_mixes(file, files.options.lstm.n_layers, layer_norm=files.layer_norm)
     return Elmo(files.options, layers, bilm, mixes=mixes, threads=n_threads, reproducible=reproducible)
 
 

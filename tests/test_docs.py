@@ -111,6 +111,8 @@ def test_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for file_name, contents in FILES.items():
         (tmp_path / file_name).write_text(contents, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    if name == "docs/file-format.md":
+        (tmp_path / "model.tar.gz").write_bytes((ROOT / "tests/fixtures/allennlp_files/model.tar.gz").read_bytes())
     if name == "docs/proteins.md":  # a made model with vectors of SeqVec's length in the place of SeqVec
         (tmp_path / "proteins.fasta").write_text(text.split("```text\n")[1].split("```")[0], encoding="utf-8")
         write_model(tmp_path / "seqvec", Recipe(options({"lstm/projection_dim": 512, "lstm/dim": 512}), seed=5))

@@ -20,6 +20,10 @@ FREE_BYTES = 64 << 20
 Stored = np.ndarray[Any, np.dtype[Any]]
 
 
+class DamagedError(Exception):
+    """A file is damaged, or of a kind that is not read.  Those who open it raise `WeightsError` with its name."""
+
+
 class Arrays(ABC):
     """The arrays of an open file, which knows the name that messages call it by."""
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from numpy_elmo.errors import ElmoError, WeightsError
-from numpy_elmo.files.arrays import Stored, Tensor, TensorFile
+from numpy_elmo.files.arrays import DamagedError, Stored, Tensor, TensorFile
 from numpy_elmo.files.crc32c import crc32c
 from numpy_elmo.files.places import Kind, Place
 from numpy_elmo.network.characters import N_CHARACTERS
@@ -43,10 +43,6 @@ _KNOWN = re.compile(
     r"|aggregation/(?:weights|scaling)"
 )
 _CELL_ARRAYS = {"kernel": "W_0", "bias": "B", "projection/kernel": "W_P_0"}
-
-
-class DamagedError(Exception):
-    """The checkpoint is damaged, or of a kind that is not read."""
 
 
 class Entry(NamedTuple):

@@ -8,16 +8,23 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PureWindowsPath
+from pathlib import Path, PureWindowsPath
+from typing import TypeAlias
 
 from numpy_elmo.errors import InputError, ModelNotFoundError
 from numpy_elmo.files import published
+from numpy_elmo.files.allennlp import is_torch_file, open_allennlp
 from numpy_elmo.files.arrays import Arrays
 from numpy_elmo.files.checkpoint import AGGREGATION, check_data, open_checkpoint
 from numpy_elmo.files.hdf5 import check_is_hdf5, open_arrays
-from numpy_elmo.files.options import ASSUMED, ModelOptions, decode_options, options_of_shapes
+from numpy_elmo.files.options import ASSUMED, ModelOptions, decode_options, layer_norm_of_config, options_of_shapes
 from numpy_elmo.files.places import OPTIONS, Folder, Place, exists, pick, place_of, read_file, to_path
+from numpy_elmo.files.safetensors import open_safetensors
 from numpy_elmo.files.tar import unpacked
+
+StrPath: TypeAlias = "str | os.PathLike[str]"
+
+SAFETENSORS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class ModelFiles:
         What no file says and the options have nevertheless.
     damaged : callable, optional
         Where the format has checksums: returns the names of the arrays that do not have theirs.
+    layer_norm : bool
+        Whether the mixes that are stored with the model normalise the layers.
     """
 
     name: str
@@ -46,11 +55,10 @@ class ModelFiles:
     place: Place
     assumed: str = ""
     damaged: Callable[[], list[str]] | None = None
+    layer_norm: bool = False
 
 
-def find_model(
-    source: str | os.PathLike[str] | ModelFiles, options: str | os.PathLike[str] | None = None
-) -> ModelFiles:
+def find_model(source: StrPath | ModelFiles, options: StrPath | None = None) -> ModelFiles:
     """Find a model's two files and read its options.
 
     Parameters
@@ -81,39 +89,56 @@ def find_model(
     if exists(path) and path.suffix == ".index" and path.is_file():
         path, prefix = path.with_suffix(""), path
     if not exists(path) and exists(prefix):
-        return _find_checkpoint(Folder(path.parent), path.name, options)
+        return _of_checkpoint(Folder(path.parent), path.name, options)
     if not exists(path):
         if not (isinstance(source, str) and published.is_name(source)):
             if "://" in str(source):
                 raise ModelNotFoundError(_answer_to_address(str(source)))
             raise ModelNotFoundError(f"{path}: there is no such file or folder; give a folder, a zip or a model's name")
         path = published.find(source)
-    place = place_of(path) or unpacked(path)
-    if place is None:
-        place = Folder(path.parent)
-        given = None if options is None else _options(place, options)
+    place = None if is_torch_file(path) else place_of(path) or unpacked(path)
+    return _of_file(path, options) if place is None else _of_place(place, options)
+
+
+def _of_file(path: Path, options: StrPath | None) -> ModelFiles:
+    """Return the model of a weight file that was given by its path."""
+    place = Folder(path.parent)
+    if is_torch_file(path):
+        return _of_allennlp(place, path.name, options)
+    given = None if options is None else _options(place, options)
+    if path.suffix != SAFETENSORS:
         check_is_hdf5(path, str(path))
-        if given is None:
-            raise InputError(f"{path} is a weight file; give its options file too (options=...), or the folder of both")
-        return ModelFiles(str(path), given, partial(open_arrays, path, str(path)), place)
-    weights = pick_weights(place)
-    if weights is not None:
-        return ModelFiles(place.label(weights), _options(place, options), partial(place.open_hdf5, weights), place)
-    if (prefix_in := pick_checkpoint(place)) is not None:
-        return _find_checkpoint(place, prefix_in, options)
+    if given is None:
+        raise InputError(f"{path} is a weight file; give its options file too (options=...), or the folder of both")
+    if path.suffix == SAFETENSORS:
+        return ModelFiles(str(path), given, partial(open_safetensors, place, path.name), place)
+    return ModelFiles(str(path), given, partial(open_arrays, path, str(path)), place)
+
+
+def _of_place(place: Place, options: StrPath | None) -> ModelFiles:
+    """Return the model in a folder or archive: the first format of which there is a file."""
+    if (name := pick_weights(place)) is not None:
+        return ModelFiles(place.label(name), _options(place, options), partial(place.open_hdf5, name), place)
+    if (name := pick_safetensors(place)) is not None and (options or pick_options(place) or not what_is_it(place)):
+        return ModelFiles(place.label(name), _options(place, options), partial(open_safetensors, place, name), place)
+    if (name := pick_torch_file(place)) is not None:
+        return _of_allennlp(place, name, options)
+    if (name := pick_checkpoint(place)) is not None:
+        return _of_checkpoint(place, name, options)
     if is_saved_model(place):
-        return _find_checkpoint(Folder(path / "variables"), "variables", options)
-    raise ModelNotFoundError(f"{path} holds no weight file (model.hdf5 or *.hdf5); {what_is_it(place)}")
+        return _of_checkpoint(Folder(place.path / "variables"), "variables", options)
+    what = what_is_it(place) or "give the folder or archive that does"
+    raise ModelNotFoundError(f"{place.name} holds no weight file (model.hdf5 or *.hdf5); {what}")
 
 
-def _options(place: Place, given: str | os.PathLike[str] | None) -> ModelOptions:
+def _options(place: Place, given: StrPath | None) -> ModelOptions:
     """Read the options that were given, or those beside the weights."""
     if given is not None:
         return decode_options(read_file(to_path(given, "options must be a path"), OPTIONS), str(given))
     beside = pick_options(place)
     if beside is None:
         raise ModelNotFoundError(
-            f"{place.path} holds no options file (options.json or *options*.json); give it (options=...)"
+            f"{place.name} holds no options file (options.json or *options*.json); give it (options=...)"
         )
     return decode_options(place.read(beside, OPTIONS), place.label(beside))
 
@@ -129,7 +154,7 @@ def _answer_to_address(address: str) -> str:
     return f"{address} is an address, and nothing is fetched on loading; fetch the files, and give their folder"
 
 
-def _find_checkpoint(place: Place, prefix: str, options: str | os.PathLike[str] | None) -> ModelFiles:
+def _of_checkpoint(place: Place, prefix: str, options: StrPath | None) -> ModelFiles:
     name, open_weights = place.label(prefix), partial(open_checkpoint, place, prefix)
     assumed = ""
     with open_weights() as arrays:  # before the options: it may be no checkpoint
@@ -139,6 +164,18 @@ def _find_checkpoint(place: Place, prefix: str, options: str | os.PathLike[str] 
     if not assumed:
         found = _options(place, options)
     return ModelFiles(name, found, open_weights, place, assumed, partial(check_data, place, prefix))
+
+
+def _of_allennlp(place: Place, weights: str, options: StrPath | None) -> ModelFiles:
+    name, open_weights = place.label(weights), partial(open_allennlp, place, weights)
+    with open_weights() as arrays:
+        found = options_of_shapes(arrays) if options is None and pick_options(place) is None else None
+    assumed = "" if found is None else ASSUMED
+    if found is None:
+        found = _options(place, options)
+    config = pick(place, "config.json", "config.json", "configuration", remedy="give the weights by their path")
+    layer_norm = config is not None and layer_norm_of_config(place.read(config, OPTIONS), place.label(config))
+    return ModelFiles(name, found, open_weights, place, assumed, layer_norm=layer_norm)
 
 
 def pick_weights(place: Place) -> str | None:
@@ -152,7 +189,26 @@ def pick_options(place: Place) -> str | None:
     """Return the name of the options file in a place."""
     what, remedy = "options file", "give both files by path"
     found = pick(place, "options.json", "*options*.json", what, remedy=remedy)
-    return found or pick(place, "options_file", "options_file", what, remedy=remedy)
+    found = found or pick(place, "options_file", "*options_file", what, remedy=remedy)  # AllenNLP: fta/...options_file
+    folder = place.path / "fta"
+    if found is None and isinstance(place, Folder) and folder.is_dir():
+        found = pick(Folder(folder), "options_file", "*options_file", what, remedy=remedy)
+        return found and f"fta/{found}"
+    return found
+
+
+def pick_safetensors(place: Place) -> str | None:
+    """Return the name of the safetensors file in a place."""
+    return pick(place, "model.safetensors", f"*{SAFETENSORS}", "weight file", remedy="give both files by path")
+
+
+def pick_torch_file(place: Place) -> str | None:
+    """Return the name of the weights of an AllenNLP model in a place."""
+    remedy = "give the right one by its path"
+    for preferred in ("weights.th", "best.th"):
+        if found := pick(place, preferred, preferred, "PyTorch file", remedy=remedy):
+            return found
+    return pick(place, "*.th", "*.th", "PyTorch file", remedy=remedy, without="training_state")
 
 
 def pick_checkpoint(place: Place) -> str | None:
@@ -174,13 +230,13 @@ def is_saved_model(place: Place) -> bool:
     return bool(graphs) and (place.path / "variables" / "variables.index").is_file()
 
 
-def what_is_it(place: Place) -> str:
-    """Say what a place holds that is no model, or what to give instead."""
+def what_is_it(place: Place) -> str | None:
+    """Say what a place holds that is no model, if that can be told."""
     names = set(place.names())
     for needed, what in _OTHERS:
         if needed <= names:
             return f"it looks like {what}"
-    return "give the folder or zip that does"
+    return None
 
 
 _OTHERS = (

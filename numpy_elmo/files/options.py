@@ -253,6 +253,20 @@ def options_of_shapes(arrays: Arrays) -> ModelOptions:
     return parse_options(raw, arrays.name)
 
 
+def layer_norm_of_config(data: bytes, name: str) -> bool:
+    """Say whether the configuration of an AllenNLP model has a layer norm in its mixes: ``do_layer_norm``."""
+    values = [_decode_json(data, name)]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            if value.get("do_layer_norm") is True:
+                return True
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+    return False
+
+
 def encode_options(options: ModelOptions) -> str:
     """Return the content of an options file."""
     cnn = asdict(options.char_cnn)

@@ -96,6 +96,11 @@ class Folder:
 
     path: Path
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.path)
+
     def names(self) -> list[str]:
         """Return the names of its files, in order."""
         try:
@@ -109,20 +114,21 @@ class Folder:
 
     def read(self, name: str, kind: Kind) -> bytes:
         """Return the content of a small file."""
-        return read_file(self._inside(name), kind)
+        return read_file(self.inside(name), kind)
 
     def open_binary(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Open a file for reading from its beginning to its end."""
-        path = self._inside(name)
+        path = self.inside(name)
         if not path.is_file():  # the other end of a pipe may never write
             raise WeightsError(f"{path} is no regular file; put the file in its place")
         return path.open("rb")
 
     def open_hdf5(self, name: str) -> AbstractContextManager[Arrays]:
         """Open an HDF5 file for reading."""
-        return open_arrays(self._inside(name), self.label(name))
+        return open_arrays(self.inside(name), self.label(name))
 
-    def _inside(self, name: str) -> Path:
+    def inside(self, name: str) -> Path:
+        """Return the path of a file, or say that it is a link out of the folder (`InputError`)."""
         path = self.path / name
         try:
             target, folder = path.resolve(), self.path.resolve()
@@ -144,6 +150,11 @@ class Zip:
     """The files of a zip, which is never unpacked to disk."""
 
     path: Path
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.path)
 
     def names(self) -> list[str]:
         """Return the names of its files, or say why none of them is to be trusted (`WeightsError`)."""
@@ -217,7 +228,7 @@ def pick(place: Place, preferred: str, pattern: str, what: str, *, remedy: str, 
         found = [file for file in found if len(file.parts) == nearest]
         if len(found) > 1:
             names = ", ".join(sorted(map(str, found)))
-            raise InputError(f"{place.path} holds several files that may be the {what} ({names}); {remedy}")
+            raise InputError(f"{place.name} holds several files that may be the {what} ({names}); {remedy}")
         if found:
             return str(found[0])
     return None

@@ -36,6 +36,11 @@ class Unpacked(Folder):
 
     archive: Path
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.archive)
+
     def names(self) -> list[str]:
         """Return the paths of the files in the archive, in order."""
         return sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())

@@ -163,13 +163,13 @@ def _read_bilm(file: Arrays, lstm: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
     P, D = lstm.projection_dim, lstm.dim
 
     def read_layer(cell: str) -> LstmLayer:
-        W, B = file.read(f"{cell}/W_0", dtype), file.read(f"{cell}/B", dtype)
+        W, B = file.read(f"{cell}/W_0", dtype), file.read(f"{cell}/B", "float64")
         bias = B.copy()
-        bias[2 * D : 3 * D] += FORGET_BIAS
+        bias[2 * D : 3 * D] += FORGET_BIAS  # in double precision, so that AllenNLP's files, which hold the sum, keep it
         return LstmLayer(
             W_x=W[:P],
             W_h=W[P:],
-            b=read_only(bias),
+            b=read_only(bias.astype(dtype)),
             W_p=file.read(f"{cell}/W_P_0", dtype) if P != D else None,
             cell_clip=lstm.cell_clip,
             proj_clip=lstm.proj_clip,

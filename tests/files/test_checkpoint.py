@@ -20,7 +20,8 @@ from numpy_elmo.analysis.verify import verify
 from numpy_elmo.cli import main
 from numpy_elmo.errors import ElmoError, InputError, ModelNotFoundError, WeightsError
 from numpy_elmo.files import checkpoint
-from numpy_elmo.files.checkpoint import DamagedError, published_name, read_index
+from numpy_elmo.files.arrays import DamagedError
+from numpy_elmo.files.checkpoint import published_name, read_index
 from numpy_elmo.files.crc32c import crc32c
 from numpy_elmo.files.find import find_model
 from numpy_elmo.files.places import Folder

@@ -174,7 +174,7 @@ def test_an_address_is_answered_with_the_name_to_download() -> None:
         (["bert_config.json", "bert_model.ckpt.data-00000-of-00001"], "BERT"),
         (["saved_model.pb"], "without its variables"),
         (["tfhub_module.pb"], "without its variables"),
-        ([], "give the folder or zip that does"),
+        ([], "give the folder or archive that does"),
     ],
 )
 def test_a_folder_that_holds_something_else_says_what(tmp_path: Path, names: list[str], message: str) -> None:

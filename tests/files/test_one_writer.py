@@ -9,9 +9,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "numpy_elmo"
 
-# The way itself, the run that fills in a file which it laid out in this way, what fills the file of a download, and
-# what renames a folder of files that were written in this way.
-DOORS = {"files/writing.py", "corpus/resume.py", "files/download.py", "analysis/convert.py"}
+# The way itself, the run that fills in a file which it laid out in this way, what fills the file of a download, what
+# renames a folder of files that were written in this way, and what unpacks an archive to a temporary folder.
+DOORS = {"files/writing.py", "corpus/resume.py", "files/download.py", "analysis/convert.py", "files/tar.py"}
 
 OPENERS = {"open", "File", "ZipFile", "GzipFile", "fdopen"}  # which write if their mode says so
 ALWAYS = {"ParquetWriter", "savefig", "savez", "savez_compressed", "savetxt", "NamedTemporaryFile", "mkstemp"}

@@ -7,12 +7,16 @@ files and zips are whole ones with changes: five bytes each, three for the place
 from __future__ import annotations
 
 import io
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import h5py
+import safetensors.numpy
 
 from numpy_elmo import LanguageModel, load
 from numpy_elmo.corpus import read_sentences
@@ -24,6 +28,7 @@ from tests.agreement.tensorflow_outputs import FIXTURES
 
 MODEL, LANGUAGE_MODEL = FIXTURES / "one_layer", FIXTURES / "language_model"
 CHECKPOINT = FIXTURES / "checkpoints" / "training"
+ALLENNLP = FIXTURES / "allennlp_files"
 
 
 def _file(data: bytes, name: str) -> Path:
@@ -48,6 +53,23 @@ def _whole_zip() -> bytes:
         for name in ("weights.hdf5", "options.json", "vocab.txt", "softmax_weights.hdf5"):
             archive.writestr("model.hdf5" if name == "weights.hdf5" else name, _fixture(name))
     return buffer.getvalue()
+
+
+@cache
+def _whole_tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in ("weights.hdf5", "options.json"):
+            archive.add(MODEL / name, name)
+    return buffer.getvalue()
+
+
+@cache
+def _whole_safetensors() -> bytes:
+    arrays = {}
+    with h5py.File(MODEL / "weights.hdf5") as file:
+        file.visititems(lambda name, item: arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return bytes(safetensors.numpy.save(arrays))
 
 
 def _fixture(name: str) -> bytes:
@@ -113,6 +135,38 @@ def fuzz_checkpoint(data: bytes) -> Any:
     return load(_scratch() / "c", options=CHECKPOINT / "options.json")
 
 
+def fuzz_torch_stream(data: bytes) -> Any:
+    """Load a model from a changed PyTorch file of the older form."""
+    return load(_file(changed((ALLENNLP / "stream" / "weights.th").read_bytes(), data), "stream.th"))
+
+
+def fuzz_torch_zip(data: bytes) -> Any:
+    """Load a model from a changed PyTorch file of the newer form."""
+    return load(_file(changed((ALLENNLP / "zip" / "weights.th").read_bytes(), data), "zip.th"))
+
+
+def fuzz_pickle(data: bytes) -> Any:
+    """Load a model from a PyTorch file with a changed pickle, whose checksum is right."""
+    with zipfile.ZipFile(ALLENNLP / "zip" / "weights.th") as whole:
+        contents = {name: whole.read(name) for name in whole.namelist()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, changed(content, data) if name.endswith("data.pkl") else content)
+    return load(_file(buffer.getvalue(), "pickle.th"))
+
+
+def fuzz_tar(data: bytes) -> Any:
+    """Load a model from a changed tar archive."""
+    return load(_file(changed(_whole_tar(), data), "model.tar"))
+
+
+def fuzz_safetensors(data: bytes) -> Any:
+    """Load a model from a changed safetensors file."""
+    path = _file(changed(_whole_safetensors(), data), "model.safetensors")
+    return load(path, options=MODEL / "options.json")
+
+
 def fuzz_tokens(data: bytes) -> Any:
     """Embed tokens of any characters, lone surrogates too."""
     text = data.decode("utf-16-le", "surrogatepass") if len(data) % 2 == 0 else data.decode("latin-1")
@@ -132,6 +186,11 @@ TARGETS: list[tuple[Callable[[bytes], Any], bytes]] = [
     (fuzz_softmax, b""),
     (fuzz_zip, b""),
     (fuzz_checkpoint, b""),
+    (fuzz_torch_stream, b""),
+    (fuzz_torch_zip, b""),
+    (fuzz_pickle, b""),
+    (fuzz_tar, b""),
+    (fuzz_safetensors, b""),
     (fuzz_tokens, "a b\nc".encode("utf-16-le")),
 ]
 
