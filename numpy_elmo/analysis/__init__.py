@@ -1,4 +1,4 @@
-"""What one does with a loaded model: conversion, minimal pairs, neighbours, plots, spans, verification.
+"""What one does with a loaded model: conversion, minimal pairs, neighbours, plots, the explorer, spans, verification.
 
 The modules are imported when they are first used: plots needs Matplotlib.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["convert", "neighbors", "pairs", "plots", "spans", "verify"]
+__all__ = ["convert", "explore", "neighbors", "pairs", "plots", "spans", "verify", "views"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -91,14 +91,19 @@ def add_tokenize_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--tokenize", action="store_true", help="split English text into tokens first")
 
 
-def add_language_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what all commands of the language model take."""
+def add_softmax_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a model with its softmax."""
     add_model_arguments(parser)
     parser.add_argument("--softmax", metavar="FILE", help="softmax weights (found beside the model's)")
     parser.add_argument("--vocab", metavar="FILE", help="the softmax's words, one a line (found beside it)")
     parser.add_argument(
         "--on-disk", action="store_true", help="read the softmax in blocks instead of keeping it in memory"
     )
+
+
+def add_language_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the commands that print words or scores take."""
+    add_softmax_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

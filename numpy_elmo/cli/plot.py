@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from numpy_elmo.cli.common import (
     SubParsers,
-    add_language_model_arguments,
     add_model_arguments,
     add_reading_arguments,
+    add_softmax_arguments,
     add_tokenize_argument,
     load_language_model,
     text_inputs,
@@ -78,7 +78,7 @@ def add_parser(commands: SubParsers) -> None:
         ("WORD", senses, add_model_arguments),
         ("similarity", similarity, add_model_arguments),
         ("gates", gates, add_model_arguments),
-        ("next", next_words, add_language_model_arguments),
+        ("next", next_words, add_softmax_arguments),
     ):
         add_arguments(kind)
         kind.add_argument("--output", metavar="FILE", help=f"picture, .png or .svg ({name}.png)")
