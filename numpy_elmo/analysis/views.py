@@ -325,6 +325,7 @@ def context(tokens: Sequence[str], position: int, width: int = 58) -> tuple[str,
     >>> context("He sat down on the bank of the river .".split(), 5, width=20)
     ('… on the', 'of the …')
     """
+    tokens = check_tokens(tokens)
     start, end = position, position + 1
     while True:
         wider = [(max(start - 1, 0), end), (start, min(end + 1, len(tokens)))]
