@@ -107,6 +107,20 @@ def add_language_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def add_text_arguments(parser: argparse.ArgumentParser, carry: str) -> None:
+    """Add what the commands that score a text file take; `carry` says what ``--state carry`` is."""
+    parser.add_argument("file", metavar="FILE", help="text file, or - for standard input")
+    add_language_model_arguments(parser)
+    add_reading_arguments(parser)
+    parser.add_argument(
+        "--state",
+        choices=("reset", "carry"),
+        default="reset",
+        help=f"start every sentence from zeros (reset, the default), or {carry} (carry)",
+    )
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="sentences that run together (64)")
+
+
 def add_word_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the commands that list words take."""
     parser.add_argument("-k", type=int, default=10, metavar="N", help="words to print (10)")

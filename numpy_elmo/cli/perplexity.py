@@ -8,8 +8,7 @@ from dataclasses import asdict
 
 from numpy_elmo.cli.common import (
     SubParsers,
-    add_language_model_arguments,
-    add_reading_arguments,
+    add_text_arguments,
     load_language_model,
     text_inputs,
 )
@@ -24,17 +23,7 @@ def add_parser(commands: SubParsers) -> None:
         "and on average. Boundaries are predicted too; words that the vocabulary lacks count as <UNK>; blank lines "
         "are passed over.",
     )
-    parser.add_argument("file", metavar="FILE", help="text file, or - for standard input")
-    add_language_model_arguments(parser)
-    add_reading_arguments(parser)
-    parser.add_argument(
-        "--state",
-        choices=("reset", "carry"),
-        default="reset",
-        help="start every sentence from zeros (reset, the default), or continue from the batch before, as the "
-        "published perplexities were measured (carry)",
-    )
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="sentences that run together (64)")
+    add_text_arguments(parser, carry="continue from the batch before, as the published perplexities were measured")
     parser.set_defaults(run=run)
 
 

@@ -10,8 +10,7 @@ from itertools import groupby
 
 from numpy_elmo.cli.common import (
     SubParsers,
-    add_language_model_arguments,
-    add_reading_arguments,
+    add_text_arguments,
     load_language_model,
     text_inputs,
 )
@@ -34,18 +33,8 @@ def add_parser(commands: SubParsers) -> None:
         "the vocabulary lacks the token, and the numbers are those of <UNK>). The last row of a sentence is </S>, its "
         "end, which has no surprisal_backward (NA). Blank lines separate documents and have no sentence_id.",
     )
-    parser.add_argument("file", metavar="FILE", help="text file, or - for standard input")
-    add_language_model_arguments(parser)
-    add_reading_arguments(parser)
+    add_text_arguments(parser, carry="from the sentence before it in the same document")
     parser.add_argument("--unit", choices=("bits", "nats"), default="bits", help="unit of surprisal and entropy (bits)")
-    parser.add_argument(
-        "--state",
-        choices=("reset", "carry"),
-        default="reset",
-        help="start every sentence from zeros (reset, the default), or from the sentence before it in the same "
-        "document (carry)",
-    )
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="sentences that run together (64)")
     parser.set_defaults(run=run)
 
 

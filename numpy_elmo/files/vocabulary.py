@@ -98,8 +98,8 @@ def read_vocabulary(path: str | os.PathLike[str]) -> Vocabulary:
     return decode_vocabulary(read_file(to_path(path, "the vocabulary must be a path"), VOCABULARY), str(path))
 
 
-def decode_vocabulary(data: bytes, name: str) -> Vocabulary:
-    """Read a vocabulary from the bytes of its file; see `read_vocabulary`."""
+def vocabulary_lines(data: bytes, name: str) -> list[str]:
+    """Return the lines of a vocabulary file, without the mark at its end."""
     if data.count(b"\n") > MAX_WORDS:
         raise InputError(f"{name} has more than {MAX_WORDS:,} lines; give the vocabulary of a softmax")
     try:
@@ -109,10 +109,16 @@ def decode_vocabulary(data: bytes, name: str) -> Vocabulary:
         raise InputError(f"{name}, line {line}: not UTF-8 ({error.reason}); give the vocabulary as text") from error
     # Lines end at line feeds alone: str.splitlines would also cut at separators inside the words of web pages.
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+    return [line for line in lines if line.strip() != _END_MARK]
+
+
+def decode_vocabulary(data: bytes, name: str) -> Vocabulary:
+    """Read a vocabulary from the bytes of its file; see `read_vocabulary`."""
+    lines = vocabulary_lines(data, name)
     for number, word in enumerate(lines, 1):
         if _SEVERAL_WORDS.search(word):  # no token has a space in it: every word would be unknown
             raise InputError(f"{name}, line {number} holds more than a word, {word[:40]!r}; give one word per line")
-    vocabulary = Vocabulary((line for line in lines if line != _END_MARK), name)
+    vocabulary = Vocabulary(lines, name)
     words = [word for word in vocabulary.words if word not in (SENTENCE_START, SENTENCE_END, UNKNOWN)]
     if words and all(map(_WITH_COUNT.fullmatch, words)):
         raise InputError(f"{name} holds counts beside the words, such as {words[0]!r}; give one word per line")

@@ -45,21 +45,11 @@ PROBED_WEIGHTS = 1 << 21
 
 @dataclass(frozen=True)
 class Form:
-    """How rows are multiplied by weights.
+    """How rows are multiplied by weights."""
 
-    Attributes
-    ----------
-    rows : int
-        Rows of each product: at least so many, or exactly so many.
-    exactly : bool
-        Which of the two.
-    blocks : bool
-        Whether large weights are cut into blocks.
-    """
-
-    rows: int = 1
-    exactly: bool = False
-    blocks: bool = False
+    rows: int = 1  # of each product: at least so many,
+    exactly: bool = False  # or exactly so many
+    blocks: bool = False  # whether large weights are cut
 
     def groups(self, n: int, most: int) -> tuple[int, int]:
         """Return the number of products for n rows, and the rows of each, of `most` at the most if it is a choice."""
@@ -70,15 +60,7 @@ class Form:
 
 
 class Matrix:
-    """Weights that are multiplied from the left, ``x @ matrix``.
-
-    Parameters
-    ----------
-    W : ndarray, shape (K, N)
-        The weights.
-    form : Form
-        How to multiply.
-    """
+    """Weights, (K, N), that are multiplied from the left in a form: ``x @ matrix``."""
 
     # Tells NumPy to leave ``ndarray @ Matrix`` to `__rmatmul__`.
     __array_ufunc__ = None

@@ -26,32 +26,11 @@ class Trace(dict[str, npt.NDArray[Any]]):
 
 
 class Recording:
-    """The arrays noted since the recording began.
-
-    Attributes
-    ----------
-    arrays : dict of str to list of ndarray
-        By name, with the parts of the model that it belongs to in front: ``"forward.0.cell"``.  An LSTM notes one
-        array a step.
-    """
+    """The arrays noted since the recording began, by name, as ``"forward.0.cell"``; an LSTM notes one a step."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, list[Array]] = {}
-        self._parts: list[str] = []
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Put `name` in front of the names noted inside."""
-        self._parts.append(name)
-        try:
-            yield
-        finally:
-            self._parts.pop()
-
-    def add(self, arrays: dict[str, Array]) -> None:
-        """Keep copies of some arrays."""
-        for name, array in arrays.items():
-            self.arrays.setdefault(".".join([*self._parts, name]), []).append(np.array(array))
+        self.parts: list[str] = []  # of the model, in front of the names that are noted
 
 
 _recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
@@ -70,14 +49,16 @@ def recording() -> Iterator[Recording]:
 @contextmanager
 def part(name: str) -> Iterator[None]:
     """Say which part of the model notes what is noted inside."""
-    if (active := _recording.get()) is None:
+    parts = [] if (active := _recording.get()) is None else active.parts
+    parts.append(name)
+    try:
         yield
-    else:
-        with active.part(name):
-            yield
+    finally:
+        parts.pop()
 
 
 def note(**arrays: Array) -> None:
-    """Give some arrays by name to the recording, if there is one."""
+    """Give some arrays by name to the recording, if there is one, which keeps copies."""
     if (active := _recording.get()) is not None:
-        active.add(arrays)
+        for name, array in arrays.items():
+            active.arrays.setdefault(".".join([*active.parts, name]), []).append(np.array(array))

@@ -42,19 +42,8 @@ class Packing:
 
 
 def pack(lengths: Sequence[int]) -> Packing:
-    """Lay out sentences of the given lengths step by step.
+    """Lay out sentences of the given lengths, at least one of them not 0, step by step.
 
-    Parameters
-    ----------
-    lengths : sequence of int
-        Tokens of each sentence, with the boundaries if these are to be processed; at least one is not 0.
-
-    Returns
-    -------
-    Packing
-
-    Examples
-    --------
     Sentence 0 has the tokens 0 and 1, sentence 1 the tokens 2, 3 and 4:
 
     >>> packing = pack([2, 3])
@@ -90,23 +79,9 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def bounded_batches(items: Iterable[T], size: int, length: Callable[[T], int], max_length: int) -> Iterator[list[T]]:
-    """Cut an iterable into lists that are bounded in number and in length.
+    """Cut an iterable into lists of at most `size` items, whose lengths add up to at most `max_length`.
 
-    Parameters
-    ----------
-    items : iterable
-        Anything, such as sentences; a list is complete without a look at the item after it, if it has `size` items.
-    size : int
-        Items that a list may have.
-    length : callable
-        The length of an item.
-    max_length : int
-        Sum of the lengths that a list may have; a longer item gets a list of its own.
-
-    Yields
-    ------
-    list
-        At least one item, in order.
+    A longer item gets a list of its own.  A list of `size` items is complete without a look at the item after it.
     """
     batch: list[T] = []
     total = 0

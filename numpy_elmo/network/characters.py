@@ -51,19 +51,7 @@ def token_bytes(token: str, max_characters: int) -> list[int]:
 
 
 def is_cut(token: str, max_characters: int) -> bool:
-    """Say whether `token_bytes` cuts bytes off a token.
-
-    Parameters
-    ----------
-    token : str
-        Any text.
-    max_characters : int
-        Ids a token may have, the two marks included.
-
-    Returns
-    -------
-    bool
-    """
+    """Say whether `token_bytes` cuts bytes off a token."""
     # A character has at most 4 bytes, so most tokens need not be encoded to know.
     return 4 * len(token) > max_characters - 2 and len(token.encode("utf-8", "ignore")) > max_characters - 2
 

@@ -28,18 +28,10 @@ CHUNK_TOKENS = 2048
 
 @dataclass(frozen=True)
 class Selector:
-    """What to return of the layers.
+    """What to return of the layers of a sentence."""
 
-    Attributes
-    ----------
-    select : callable
-        From all layers of a sentence, shape (L + 1, n, any), to what was asked for, shape (..., n, any).
-    per_feature : bool
-        Whether it works on each feature of each token by itself, so that parts of a sentence may be given.
-    """
-
-    select: Callable[[Array], Array]
-    per_feature: bool = True
+    select: Callable[[Array], Array]  # (L + 1, n, any) -> (..., n, any)
+    per_feature: bool = True  # it works on each feature of each token by itself: parts of a sentence may be given
 
     def __call__(self, layers: Array) -> Array:
         """Return what was asked for."""
@@ -47,15 +39,9 @@ class Selector:
 
 
 class Start(NamedTuple):
-    """Initial state shared by all sentences, one row.
+    """Initial state shared by all sentences, one row: before the boundary that each direction reads first, and after.
 
-    Attributes
-    ----------
-    before : BilmState
-        State before ``<S>`` forward and before ``</S>`` backward.
-    inside : BilmState
-        State after ``<S>`` forward and ``</S>`` backward, so that boundaries are not recomputed for each sentence.
-        The boundary that a direction reads last changes no token's vector.
+    With `inside`, boundaries are not recomputed for each sentence: the one read last changes no token's vector.
     """
 
     before: BilmState

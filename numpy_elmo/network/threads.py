@@ -33,14 +33,9 @@ if hasattr(os, "register_at_fork"):
 
 
 class Workers:
-    """A fixed number of threads, started when they are first needed.
+    """n threads, started when they are first needed; with one, the calling thread does the work.
 
-    Parameters
-    ----------
-    n : int
-        How many.  With one, the calling thread does the work.
-    leave_blas : bool
-        Whether the BLAS keeps its own threads while these work.
+    With `leave_blas`, the BLAS keeps its own threads while these work.
     """
 
     def __init__(self, n: int, *, leave_blas: bool = False) -> None:

@@ -143,7 +143,7 @@ def test_unusable_vocabularies_and_sentences_are_named(tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes(b"<S>\n</S>\n\xe9\n")
     with pytest.raises(InputError, match="not UTF-8"):
         Batcher(tmp_path / "latin.txt", 50)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no regular file; give the vocabulary"):
         Batcher(tmp_path, 50)
     with pytest.raises(InputError, match="at least 3"):
         Batcher(VOCABULARY, 2)

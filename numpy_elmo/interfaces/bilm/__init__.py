@@ -48,10 +48,11 @@ import numpy.typing as npt
 
 from numpy_elmo.corpus import read_sentences
 from numpy_elmo.elmo import load
-from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError, WeightsError
+from numpy_elmo.errors import InputError, InputTypeError, WeightsError
 from numpy_elmo.files.hdf5 import open_arrays
 from numpy_elmo.files.options import decode_lstm_options
-from numpy_elmo.files.vocabulary import UNKNOWN
+from numpy_elmo.files.places import OPTIONS, VOCABULARY, read_file, to_path
+from numpy_elmo.files.vocabulary import UNKNOWN, vocabulary_lines
 from numpy_elmo.files.weights import TOKEN_TABLE, read_bilm, read_token_table
 from numpy_elmo.files.writing import new_hdf5
 from numpy_elmo.interfaces.id_batches import (
@@ -95,9 +96,6 @@ __all__ = [
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 Int32s: TypeAlias = npt.NDArray[np.int32]
-
-# bilm-tf skips this line of a vocabulary.
-_END_MARK = "!!!MAXTERMID"
 
 # Words of a vocabulary whose vectors are held at once.
 _WORDS_AT_A_TIME = 4096
@@ -159,8 +157,8 @@ class Vocabulary:
 
     def __init__(self, filename: PathLike, validate_file: bool = False) -> None:
         self._name = str(filename)
-        lines = _read_text(filename, "vocabulary").removesuffix("\n").split("\n")
-        self._id_to_word = [word for line in lines if (word := line.strip()) != _END_MARK]
+        data = read_file(to_path(filename, "the vocabulary must be a path"), VOCABULARY)
+        self._id_to_word = [line.strip() for line in vocabulary_lines(data, self._name)]
         self._word_to_id = {word: line for line, word in enumerate(self._id_to_word)}
         marks = (SENTENCE_START, SENTENCE_END, UNKNOWN) if validate_file else (SENTENCE_START, SENTENCE_END)
         if missing := [mark for mark in marks if mark not in self._word_to_id]:
@@ -421,7 +419,8 @@ class BidirectionalLanguageModel:
             self._encode, bilm = elmo.encoder.encode_ids, elmo.bilm
             self._n_ids, self._max_characters = N_CHARACTERS, elmo.encoder.max_characters
         else:
-            lstm = decode_lstm_options(_read_bytes(options_file, "options"), str(options_file))
+            data = read_file(to_path(options_file, "the options file must be a path"), OPTIONS)
+            lstm = decode_lstm_options(data, str(options_file))
             with open_arrays(Path(weight_file), str(weight_file)) as file:
                 bilm = read_bilm(file, lstm, "float32").prepared(chosen_threads(None), None)
             table_file = weight_file if embedding_weight_file is None else embedding_weight_file
@@ -629,20 +628,3 @@ def _bounded(sentence: str | Sequence[str], reverse: bool, split: bool) -> list[
         raise InputTypeError("with split=False the sentence is a list of tokens; give split=True for a string")
     words = sentence.split() if isinstance(sentence, str) else check_tokens(sentence, "sentence")
     return [SENTENCE_END, *words, SENTENCE_START] if reverse else [SENTENCE_START, *words, SENTENCE_END]
-
-
-def _read_bytes(path: PathLike, what: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise ModelNotFoundError(f"{path}: there is no such {what} file") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; give the {what} file") from error
-
-
-def _read_text(path: PathLike, what: str) -> str:
-    try:
-        text = _read_bytes(path, what).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 ({error.reason}); give the {what} as text") from error
-    return text.replace("\r\n", "\n")
