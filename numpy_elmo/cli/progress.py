@@ -21,13 +21,8 @@ Show: TypeAlias = Callable[[CorpusReport, CorpusReport], None]
 def progress(*, plain: bool = False) -> Iterator[Show]:
     """Give a function of what is done and what there is to do, to be called now and then.
 
-    It draws a bar if there is a terminal and tqdm is installed, else it prints lines.  A terminal that is closed, or a
-    pipe that nobody reads any more, does not stop the work.
-
-    Parameters
-    ----------
-    plain : bool
-        Lines in any case.
+    It draws a bar if there is a terminal and tqdm is installed, else it prints lines, with `plain` in any case.  A
+    terminal that is closed, or a pipe that nobody reads any more, does not stop the work.
     """
     tqdm = None if plain or sys.stderr is None or not sys.stderr.isatty() else _tqdm()
     bar: Any = None

@@ -12,13 +12,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the process to end.
-
-    Attributes
-    ----------
-    signal : signal.Signals
-        Which.
-    """
+    """A signal asked the process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -29,11 +23,7 @@ class Signals:
     """Raises `Interrupted` at the first signal, and ignores those after it until the ``with`` statement ends.
 
     Signals that the parent process ignores, as ``nohup`` does, stay ignored.  Outside the main thread it does nothing.
-
-    Parameters
-    ----------
-    for_good : bool
-        Keep ignoring signals after the first: the process is about to end.
+    With `for_good` they stay ignored afterwards too: the process is about to end.
     """
 
     def __init__(self, *, for_good: bool = False) -> None:

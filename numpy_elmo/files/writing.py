@@ -53,27 +53,9 @@ _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNO
 def new_file(path: StrPath, *, overwrite: bool = False, inputs: Iterable[StrPath] = ()) -> Iterator[Path]:
     """Create a file beside `path` to write to, and rename it to `path` at the end.
 
-    An exception inside leaves nothing behind, and a file that existed before as it was.
-
-    Parameters
-    ----------
-    path : str or path
-        The file to make.
-    overwrite : bool
-        Whether it may replace a regular file.
-    inputs : iterable of str or path
-        Files that are read meanwhile, which `path` must not be.
-
-    Yields
-    ------
-    Path
-        The empty file to write to.
-
-    Raises
-    ------
-    OutputError
-        If `path` exists, or appears meanwhile, and may not be replaced; if it is an input, a folder, a link or a
-        device; or if it cannot be written.
+    An exception inside leaves nothing behind, and a file that existed before as it was.  `OutputError` if `path`
+    exists, or appears meanwhile, and may not be replaced (`overwrite` is for regular files); if it is one of `inputs`,
+    files that are read meanwhile, or a folder, a link or a device; or if it cannot be written.
     """
     target = check_target(path, overwrite=overwrite, inputs=inputs)
     with output_errors(target):

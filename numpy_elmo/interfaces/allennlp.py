@@ -169,11 +169,7 @@ class ScalarMix:
         initial_scalar_parameters: Sequence[float] | None = None,
         trainable: bool = True,
     ) -> None:
-        mixture_size = check_count("mixture_size", mixture_size)
-        scalars = [0.0] * mixture_size if initial_scalar_parameters is None else list(initial_scalar_parameters)
-        if len(scalars) != mixture_size:
-            raise InputError(f"{mixture_size} layers need {mixture_size} scalars to be mixed, not {len(scalars)}")
-        self.scalar_parameters: Array = scalar_mix.ScalarMix(scalars).weights.copy()
+        self.scalar_parameters = checked_scalars(mixture_size, initial_scalar_parameters)
         self.gamma = 1.0
         self._layer_norm = do_layer_norm
 
@@ -201,6 +197,15 @@ class ScalarMix:
         if where is not None and where.shape != layers.shape[1:-1]:
             raise InputError(f"the mask must have the shape {layers.shape[1:-1]}, not {where.shape}")
         return scalar_mix.ScalarMix(self.scalar_parameters, self.gamma, layer_norm=self._layer_norm)(layers, where)
+
+
+def checked_scalars(mixture_size: int, scalars: Sequence[float] | None) -> Array:
+    """Return the scalars of a mix, zeros by default; `InputError` if they are not finite or of another number."""
+    mixture_size = check_count("mixture_size", mixture_size)
+    weights = scalar_mix.ScalarMix([0.0] * mixture_size if scalars is None else list(scalars)).weights
+    if len(weights) != mixture_size:
+        raise InputError(f"{mixture_size} layers need {mixture_size} scalars to be mixed, not {len(weights)}")
+    return weights.copy()
 
 
 def check_dropout(dropout: float) -> None:

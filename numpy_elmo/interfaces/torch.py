@@ -39,7 +39,6 @@ from numpy_elmo.errors import InputError, MissingExtraError, WeightsError
 from numpy_elmo.interfaces import allennlp, elmo_bilm
 from numpy_elmo.interfaces.elmo_bilm import PathLike, leading_axes
 from numpy_elmo.layers.scalar_mix import EPSILON
-from numpy_elmo.layers.scalar_mix import ScalarMix as NumpyScalarMix
 from numpy_elmo.network.checks import check_count, check_sentences
 
 try:
@@ -67,15 +66,10 @@ class ScalarMix(nn.Module):  # type: ignore[misc]
 
     .. math:: \mathrm{ELMo} = \gamma \sum_{k=0}^{L} s_k \, h_k, \qquad s = \mathrm{softmax}(w)
 
+    Other parameters and errors are those of `numpy_elmo.interfaces.allennlp.ScalarMix`.
+
     Parameters
     ----------
-    mixture_size : int
-        Number of layers.
-    do_layer_norm : bool
-        Whether to normalise every layer to mean 0 and variance 1 over all tokens of the batch.  Then a sentence's
-        vectors depend on the rest of the batch.
-    initial_scalar_parameters : sequence of float, optional
-        :math:`w`; zeros by default.
     trainable : bool
         Whether gradients are computed for :math:`w` and :math:`\gamma`.
 
@@ -85,11 +79,6 @@ class ScalarMix(nn.Module):  # type: ignore[misc]
         :math:`w`, one parameter of shape (1,) per layer.
     gamma : torch.nn.Parameter, shape (1,)
         :math:`\gamma`, 1 at first.
-
-    Raises
-    ------
-    InputError
-        If `mixture_size` is not positive, the number of scalars differs from it, or a scalar is not finite.
 
     References
     ----------
@@ -104,12 +93,8 @@ class ScalarMix(nn.Module):  # type: ignore[misc]
         trainable: bool = True,
     ) -> None:
         super().__init__()
-        mixture_size = check_count("mixture_size", mixture_size)
-        scalars = [0.0] * mixture_size if initial_scalar_parameters is None else list(initial_scalar_parameters)
-        if len(scalars) != mixture_size:
-            raise InputError(f"{mixture_size} layers need {mixture_size} scalars to be mixed, not {len(scalars)}")
-        NumpyScalarMix(scalars)  # checks the values
-        self.mixture_size = mixture_size
+        scalars = allennlp.checked_scalars(mixture_size, initial_scalar_parameters).tolist()
+        self.mixture_size = len(scalars)
         self.do_layer_norm = do_layer_norm
         self.scalar_parameters = nn.ParameterList(
             nn.Parameter(torch.tensor([scalar], dtype=torch.float32), requires_grad=trainable) for scalar in scalars
@@ -117,24 +102,7 @@ class ScalarMix(nn.Module):  # type: ignore[misc]
         self.gamma = nn.Parameter(torch.ones(1), requires_grad=trainable)
 
     def forward(self, tensors: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
-        """Return the mix of some layers.
-
-        Parameters
-        ----------
-        tensors : sequence of Tensor, shape (..., 2 P)
-            The layers.
-        mask : Tensor of bool or int, shape (...), optional
-            Where the true tokens are; the layer norm uses only these.  All, if not given; AllenNLP requires it.
-
-        Returns
-        -------
-        Tensor, shape (..., 2 P)
-
-        Raises
-        ------
-        InputError
-            If the number of layers differs from the number of scalars, or the mask has another shape.
-        """
+        """Return the mix, (..., 2 P), of some layers; parameters and errors are those of AllenNLP's NumPy mix."""
         if len(tensors) != self.mixture_size:
             raise InputError(f"this ScalarMix has {self.mixture_size} weights, and the model has {len(tensors)} layers")
         if mask is not None and mask.shape != tensors[0].shape[:-1]:
@@ -182,25 +150,17 @@ class ElmoBiLm(nn.Module):  # type: ignore[misc]
         self._bilm.reset_states()
 
     def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Any]:
-        """Return the vectors of some sentences, and carry the state.
+        """Return the vectors of some sentences, on the device of their ids, and carry the state.
 
         Parameters
         ----------
-        inputs : Tensor of int, shape (..., T, max_characters)
-            The ids from `batch_to_ids`: no boundaries, 0 at padding.  All axes in front are the batch, B.
-        word_inputs : Tensor of int, shape (..., T), optional
-            The same sentences as positions in `vocab_to_cache`; 0 is padding.
+        inputs, word_inputs : Tensor of int
+            As for `numpy_elmo.interfaces.allennlp.ElmoBiLm`, which has the errors too.
 
         Returns
         -------
         dict
-            ``activations``, a list of L + 1 tensors (B, T + 2, 2 P), and ``mask``, a bool tensor (B, T + 2), on the
-            device of the ids.
-
-        Raises
-        ------
-        InputTypeError, InputError
-            As for `numpy_elmo.interfaces.allennlp.ElmoBiLm`.
+            ``activations``, a list of L + 1 tensors (B, T + 2, 2 P), and ``mask``, a bool tensor (B, T + 2).
         """
         output = self._bilm(_array(inputs), None if word_inputs is None else _array(word_inputs))
         return {
@@ -239,37 +199,20 @@ class ElmoCharacterEncoder(nn.Module):  # type: ignore[misc]
 class Elmo(nn.Module):  # type: ignore[misc]
     """The model with trainable mixes of its layers and dropout.
 
+    Other parameters and errors are those of `numpy_elmo.interfaces.allennlp.Elmo`.
+
     Parameters
     ----------
-    options_file, weight_file : str or path
-        The model's files, or their addresses if the model was downloaded before.
-    num_output_representations : int
-        Number of mixes.
-    requires_grad : bool
-        Must be False: the biLM's weights do not change.
-    do_layer_norm : bool
-        As for `ScalarMix`.  The boundaries count for mean and variance.
     dropout : float
         Probability of dropping a number of an output, in training.
-    vocab_to_cache : list of str, optional
-        Words whose token vectors are computed now, for calls with `word_inputs`.  The first is padding.
-    keep_sentence_boundaries : bool
-        Whether to return the vectors of ``<S>`` and ``</S>`` too.
     scalar_mix_parameters : sequence of float, optional
         The L + 1 scalars of every mix, before the softmax; then the mixes are not trained.  By default they start from
         zeros and are trained.
-    module : ElmoBiLm, optional
-        A biLM to use instead of the two files and the cache.
 
     Attributes
     ----------
     scalar_mix_0, scalar_mix_1, ... : ScalarMix
         The `num_output_representations` mixes.
-
-    Raises
-    ------
-    ModelNotFoundError, OptionsError, WeightsError, InputTypeError, InputError
-        As for `numpy_elmo.interfaces.allennlp.Elmo`.
     """
 
     def __init__(  # noqa: PLR0917 -- AllenNLP's order
@@ -315,22 +258,14 @@ class Elmo(nn.Module):  # type: ignore[misc]
 
         Parameters
         ----------
-        inputs : Tensor of int, shape (..., T, max_characters)
-            The ids from `batch_to_ids`: no boundaries, 0 at padding.  All axes in front are the batch, B.
-        word_inputs : Tensor of int, shape (..., T), optional
-            The same sentences as positions in `vocab_to_cache`; 0 is padding.  Then `inputs` is read only if a position
-            is out of range, or nothing was cached.
+        inputs, word_inputs : Tensor of int
+            As for `numpy_elmo.interfaces.allennlp.Elmo`, which has the errors too.
 
         Returns
         -------
         dict
             ``elmo_representations``, a list of tensors (..., T, 2 P), one per mix, and ``mask``, a bool tensor
             (..., T).  With boundaries, T + 2 in place of T.
-
-        Raises
-        ------
-        InputTypeError, InputError
-            As for `numpy_elmo.interfaces.allennlp.Elmo`.
         """
         output = self._elmo_lstm(inputs, word_inputs)
         parameter = self._scalar_mixes[0].gamma
