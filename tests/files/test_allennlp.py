@@ -22,10 +22,7 @@ from numpy_elmo import Elmo, load
 from numpy_elmo.analysis.convert import convert
 from numpy_elmo.cli import main
 from numpy_elmo.errors import ElmoError, InputError, WeightsError
-from numpy_elmo.files import allennlp
-from numpy_elmo.files.arrays import DamagedError
 from numpy_elmo.files.find import find_model
-from numpy_elmo.files.pickles import unpickle
 from tests.agreement.tensorflow_outputs import FIXTURES
 from tests.faults.limits import needs_limits, outcome, outcome_with_memory
 
@@ -243,63 +240,6 @@ def test_a_pickle_that_calls_something_is_refused_by_its_name(tmp_path: Path, pr
     assert not touched.exists()
     pickle.loads(pickled)  # what Python does with it
     assert touched.exists()
-
-
-@pytest.mark.parametrize("name", ["eval", "getattr", "__import__"])
-def test_builtins_are_refused_too(name: str) -> None:
-    pickled = b"cbuiltins\n" + name.encode() + b"\n(U\x011tR."
-    with pytest.raises(DamagedError, match=f"asks for 'builtins.{name}'"):
-        unpickle(io.BytesIO(pickled), {}, str)
-
-
-@pytest.mark.parametrize(
-    ("pickled", "message"),
-    [
-        (b"", "damaged"),
-        (b"N", "damaged"),
-        (b".", "takes more than it has"),
-        (b"\x86.", "takes more than it has"),
-        (b"t.", "damaged"),
-        (b"h\x01.", "damaged"),
-        (b"j\xff\xff\xff\xff.", "damaged"),
-        (b"Nr\xff\xff\xff\xff.", None),  # a memo of a billion places, for Python's own machine
-        (b"\x8d" + struct.pack("<Q", 10**12) + b"a.", "damaged"),
-        (b"\x8e" + struct.pack("<Q", 10**12) + b"a.", "damaged"),
-        (b"\x8a\xff" + b"\x01" * 10, "damaged"),
-        (b"I" + b"9" * 10_000 + b"\n.", "damaged"),
-        (b"(i__main__\nA\n.", "opcode INST"),
-        (b"(c__main__\nA\no.", "asks for"),
-        (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "asks for 'os.system'"),
-        (b"\x80\x04NN\x93.", "asks for 'None.None'"),
-        (b"\x82\x01.", "opcode EXT1"),
-        (b"N)\x81.", "opcode NEWOBJ"),
-        (b"N)R.", "damaged"),
-        (b"Na.", "damaged"),
-        (b"NNNs.", "keys are no texts"),
-        (b"}K\x01K\x02s.", "keys are no texts"),
-        (b"}NNb.", "no dict"),
-        (b"](K\x01u.", "damaged"),
-        (b"}" + b")" + b"\x86".join([b"2"] * 100) + b".", "opcode DUP"),
-    ],
-)
-def test_a_damaged_or_hostile_pickle_is_refused(pickled: bytes, message: str | None) -> None:
-    if message is None:
-        assert unpickle(io.BytesIO(pickled), {}, str) is None
-        return
-    with pytest.raises(DamagedError, match=message):
-        unpickle(io.BytesIO(pickled), {}, str)
-
-
-def test_tuples_of_tuples_take_no_time() -> None:
-    """Sixty-four levels, each twice in the next: 2 ** 64 values to hash or to show."""
-    nested = b")" + b"q\x00h\x00\x86" * 64
-    assert unpickle(io.BytesIO(nested + b"."), {}, str)
-    for pickled, message in (
-        (b"}" + nested + b"Ns.", "keys are no texts"),
-        (nested + b"Q.", "a storage in it is none"),
-    ):
-        with pytest.raises(DamagedError, match=message):
-            unpickle(io.BytesIO(pickled), {}, allennlp._storage)
 
 
 def tensor(shape: str, strides: str, *, offset: str = "K\x00", size: int = 4) -> bytes:
