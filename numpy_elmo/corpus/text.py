@@ -9,12 +9,13 @@ import lzma
 import os
 import re
 import sys
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Literal, TypeAlias, cast
 
-from numpy_elmo.errors import InputError
+from numpy_elmo.errors import InputError, InputWarning
 from numpy_elmo.files.places import to_path
 
 EncodingErrors: TypeAlias = Literal["strict", "replace"]
@@ -30,6 +31,8 @@ _PACKED: list[tuple[str, re.Pattern[bytes], Callable[[Any], Any]]] = [
     ("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), bz2.BZ2File),
     ("xz", re.compile(rb"\xfd7zXZ\0|\x5d\0\0[\0\x01\x10\x20\x40\x80]"), lzma.LZMAFile),
 ]
+
+_PACKED_NAMES = (".gz", ".bz2", ".xz", ".lzma")
 
 # How files begin that are no text, and what they are.
 _NOT_TEXT = [
@@ -61,7 +64,8 @@ def read_lines(
 ) -> Iterator[tuple[int, str]]:
     r"""Yield the lines of a text file with their numbers from 1, without the final ``\n``.
 
-    Raises `InputError`, which names the line, if the file cannot be read, is not UTF-8, or is no text.
+    Raises `InputError`, which names the line, if the file cannot be read, is not UTF-8, or is no text.  Warns
+    (`InputWarning`) of plain text under the name of a packed file.
     """
     name = file_name(path)
     if encoding_errors not in ("strict", "replace"):
@@ -70,6 +74,12 @@ def read_lines(
         reader, packing = _unpacked(file)
         try:
             _check_is_text(reader.peek(512)[:8192], name)
+            if not packing and name.lower().endswith(_PACKED_NAMES):
+                warnings.warn(
+                    f"{name} is not packed, whatever its name says, and is read as plain text; rename it",
+                    InputWarning,
+                    stacklevel=2,
+                )
             for number, line in enumerate(iter(lambda: reader.readline(MAX_LINE_BYTES + 1), b""), 1):
                 if len(line) > MAX_LINE_BYTES:
                     raise InputError(

@@ -65,7 +65,8 @@ def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:
 
 def _check_string(value: object, where: str) -> str:
     if not isinstance(value, str):
-        raise InputTypeError(f"{where} must be a string, not {type(value).__name__}: {_short(value)}")
+        remedy = "; give its text" if isinstance(getattr(value, "text", None), str) else ""  # a token of spaCy
+        raise InputTypeError(f"{where} must be a string, not {type(value).__name__}: {_short(value)}{remedy}")
     return value
 
 

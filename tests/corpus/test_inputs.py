@@ -52,9 +52,6 @@ def read(tmp_path: Path, content: str | bytes, name: str = "in.txt", **options: 
     return list(read_sentences(path, **options))
 
 
-# -- packed files, and files that are no text --------------------------------------------------------------------------
-
-
 # -- formats -----------------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from numpy_elmo.corpus import read_conllu, read_sentences, read_word2vec
-from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.errors import InputError, InputTypeError, InputWarning
 from tests.corpus.test_inputs import SENTENCES, TEXT, conllu, read
 
 
@@ -29,6 +29,12 @@ def test_packed_text_is_unpacked_whatever_its_name(tmp_path: Path, pack: Callabl
     assert read(tmp_path, pack(conllu(SENTENCES).encode()), name) == SENTENCES
     with pytest.raises(InputError, match=r"damaged (gzip|bzip2|xz) file"):
         read(tmp_path, pack(TEXT.encode() * 50)[:-9], name)
+
+
+@pytest.mark.parametrize("name", ["corpus.txt.gz", "corpus.BZ2"])
+def test_plain_text_under_the_name_of_a_packed_file_is_warned_of(tmp_path: Path, name: str) -> None:
+    with pytest.warns(InputWarning, match=f"{name} is not packed, whatever its name says, and is read as plain text"):
+        assert read(tmp_path, TEXT, name) == SENTENCES
 
 
 def zipped() -> bytes:

@@ -183,6 +183,9 @@ def test_a_text_without_its_tensor_is_refused(nlp: Language) -> None:
     with pytest.raises(InputError, match=r"no tensor.*run the pipeline again.*DocBin leaves the tensor out"):
         use_tensor(doc)
     use_tensor(nlp(""))
+    again = nlp.get_pipe("elmo")(doc)  # what the message says
+    np.testing.assert_array_equal(again.tensor, nlp(TEXTS[0]).tensor)
+    assert again[0].similarity(nlp("They lent money .")[0]) < 0.99
 
 
 def test_bad_configurations_are_found_when_the_component_is_added() -> None:

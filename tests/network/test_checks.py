@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def test_any_ordered_iterable_of_strings_is_tokens() -> None:
         (["a", None], "words, item 1 must be a string, not NoneType: None"),
         (["a", float("nan")], "item 1 must be a string, not float: nan"),
         ([b"a"], "item 0 must be a string, not bytes"),
+        ([SimpleNamespace(text="a")], "item 0 must be a string, not SimpleNamespace: .*; give its text"),
         ([["a"] * 99], r"not list: \['a', .*\.\.\.$"),
     ],
 )
