@@ -277,9 +277,9 @@ class Explorer:
     def contexts(self, word: str) -> Json:
         """Return how often a word occurs in the corpus, and what is before and after it; of many occurrences a part."""
         n, places = self._found(_word(word))
-        index = self._index()
-        found = (views.context(index.sentence(number), position, CONTEXT_WIDTH) for number, position in places)
-        return {"found": n, "contexts": list(found)}
+        sentences = self._index().sentences([number for number, _ in places])
+        pairs = zip(sentences, places, strict=True)
+        return {"found": n, "contexts": [views.context(tokens, at, CONTEXT_WIDTH) for tokens, (_, at) in pairs]}
 
     def map(self, word: str, layer: int) -> Json:
         """Return the occurrences of `contexts` in two dimensions.
@@ -301,15 +301,14 @@ class Explorer:
         """Return the occurrences in other sentences of the corpus that are nearest to a token, by cosine."""
         sentence, layer = _checked(tokens), self._layer(layer)
         query = self._embedded(tuple(sentence))[layer, _at(sentence, position)]
-        found = self._index().search(query, 3 * N_NEIGHBORS, layer=layer)
-        others = [neighbor for neighbor in found if neighbor.tokens != sentence]
-        answers = []
-        for neighbor in others[:N_NEIGHBORS]:
-            start = max(0, min(neighbor.position - MAX_TOKENS // 2, len(neighbor.tokens) - MAX_TOKENS))
-            shown = neighbor.tokens[start : start + MAX_TOKENS]
-            cosine = round(float(neighbor.similarity), 4)
-            answers.append({"cosine": cosine, "tokens": shown, "at": neighbor.position - start})
-        return {"nearest": answers}
+        answers: dict[tuple[str, ...], Json] = {}  # the same sentence may be in a corpus many times
+        for neighbor in self._index().search(query, 4 * N_NEIGHBORS, layer=layer):
+            if neighbor.tokens == sentence or len(answers) == N_NEIGHBORS:
+                continue
+            begin = max(0, min(neighbor.position - MAX_TOKENS // 2, len(neighbor.tokens) - MAX_TOKENS))
+            shown, at = neighbor.tokens[begin : begin + MAX_TOKENS], neighbor.position - begin
+            answers.setdefault((*shown, str(at)), {"cosine": round(neighbor.similarity, 4), "tokens": shown, "at": at})
+        return {"nearest": list(answers.values())}
 
     def save(self, state: Json) -> Json:
         """Return the page with a view of it inside, as HTML; `state` is what the page shows."""
@@ -368,9 +367,7 @@ class Explorer:
     def _find(self, word: str) -> tuple[int, list[Place]]:
         """Return how often a word occurs, and where: of more than `MAX_POINTS` occurrences an even sample."""
         places = self._index().occurrences(word)
-        if len(places) <= MAX_POINTS:
-            return len(places), places
-        return len(places), [places[k] for k in np.linspace(0, len(places) - 1, MAX_POINTS).round().astype(int)]
+        return len(places), [places[k] for k in views.even_places(len(places), MAX_POINTS)]
 
     def _map(self, word: str, layer: int) -> tuple[views.Plane, float, views.Points, dict[int, str], list[float]]:
         """Return the plane of a word's occurrences, its scale, the points in it, their clusters, and the shares."""
@@ -494,10 +491,11 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, RecursionError):
             self._refuse(400, "the question is no JSON")
             return
+        status = 200
         try:
-            answer, status = self.server.explorer.answer(question), 200
-        except ElmoError as error:
-            answer, status = {"error": str(error)}, 400
+            answer = self.server.explorer.answer(question)
+        except ElmoError as error:  # such as a word that is too rare for a map: nothing that a browser should report
+            answer = {"error": str(error)}
         except Exception as error:  # the page says what happened, and the server lives on
             answer, status = {"error": f"{type(error).__name__}: {error}"}, 500
         self._send(status, "application/json", _encoded(json.dumps(answer, separators=(",", ":"))))

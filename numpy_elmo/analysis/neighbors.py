@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import h5py
 import numpy as np
@@ -34,6 +34,10 @@ from numpy_elmo.network.checks import check_count, check_tokens, each_sentence
 
 # Vectors that are compared at a time: at the published size, 1,024 features, 32 MB.
 CHUNK_ROWS = 8192
+# Sentences that lie together in the file, and are read at a time.
+SENTENCE_ROWS = 256
+
+Rows: TypeAlias = npt.NDArray[np.intp]
 
 _ATTRIBUTE = "numpy_elmo_index"
 _TINY = float(np.finfo(np.float32).tiny)
@@ -109,7 +113,7 @@ def build_index(
             file.create_dataset("vectors", (n, 0, size), np.float32, maxshape=(n, None, size), chunks=(1, 256, size)),
             file.create_dataset("norms", (n, 0), np.float32, maxshape=(n, None), chunks=(1, 4096)),
             file.create_dataset("lengths", (0,), np.int64, maxshape=(None,), chunks=(1024,)),
-            file.create_dataset("sentences", (0,), h5py.string_dtype(), maxshape=(None,), chunks=(1024,)),
+            file.create_dataset("sentences", (0,), h5py.string_dtype(), maxshape=(None,), chunks=(SENTENCE_ROWS,)),
         )
         vectors = ((pending.popleft(), array) for array in elmo.embed_corpus(remembered(), layers=layer, report=report))
         for some in bounded_batches(vectors, CHUNK_ROWS, lambda pair: len(pair[0]), CHUNK_ROWS):
@@ -123,6 +127,12 @@ def build_index(
         if not stored[0].shape[1]:
             raise InputError("there is no token to index; give text")
         file.attrs[_ATTRIBUTE] = json.dumps(_fingerprint(elmo, layer, model_digest, str(text)))
+
+
+def _blocks(rows: Rows, size: int) -> Iterator[tuple[slice, Rows]]:
+    """Yield the blocks that hold some rows, and the places of these: HDF5 reads blocks much faster than single rows."""
+    for block in np.unique(rows // size):
+        yield slice(block * size, (block + 1) * size), np.flatnonzero(rows // size == block)
 
 
 def _append(dataset: h5py.Dataset, rows: npt.NDArray[Any]) -> None:
@@ -304,10 +314,32 @@ class NeighborIndex:
                     found += [(number, place) for place, token in enumerate(json.loads(row)) if token == word]
         return found
 
-    def sentence(self, number: int) -> list[str]:
-        """Return the tokens of a sentence by its number, from 0."""
-        tokens: list[str] = json.loads(self._read(self._sentences, number))
-        return tokens
+    def sentences(self, numbers: Sequence[int]) -> list[list[str]]:
+        """Return the tokens of sentences.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Their numbers in the corpus, from 0.
+
+        Returns
+        -------
+        list of list of str
+
+        Raises
+        ------
+        InputError
+            If there is no such sentence, or the file is damaged.
+        """
+        wanted = np.array(numbers, np.intp)
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < self.n_sentences:
+            raise InputError(f"the index has {self.n_sentences:,} sentences, from 0; some of the numbers are of none")
+        found: list[list[str]] = [[]] * len(wanted)
+        for block, here in _blocks(wanted, SENTENCE_ROWS):
+            rows = self._read(self._sentences, block)
+            for place in here:
+                found[place] = json.loads(rows[wanted[place] - block.start])
+        return found
 
     def vectors(self, places: Sequence[tuple[int, int]], *, layer: int = -1) -> Array:
         """Return the vectors of some tokens, as `Elmo.embed` gives them up to the rounding of one product.
@@ -334,12 +366,9 @@ class NeighborIndex:
                 raise InputError(f"there is no token {position} in a sentence {sentence}")
         rows = np.array([self._starts[sentence] + position for sentence, position in places], np.intp)
         found = np.empty((len(rows), self._vectors.shape[2]), np.float32)
-        # HDF5 reads blocks much faster than single rows.
-        for block in np.unique(rows // CHUNK_ROWS):
-            here = rows // CHUNK_ROWS == block
-            part = (number, slice(block * CHUNK_ROWS, (block + 1) * CHUNK_ROWS))
-            units, norms = self._read(self._vectors, part), self._read(self._norms, part)
-            inside = rows[here] - block * CHUNK_ROWS
+        for block, here in _blocks(rows, CHUNK_ROWS):
+            units, norms = self._read(self._vectors, (number, block)), self._read(self._norms, (number, block))
+            inside = rows[here] - block.start
             found[here] = units[inside] * norms[inside, np.newaxis]
         return found
 
@@ -355,7 +384,7 @@ class NeighborIndex:
             and 0 <= position < self._starts[sentence + 1] - self._starts[sentence]
         )
 
-    def _read(self, dataset: h5py.Dataset, rows: slice | int | tuple[int, slice]) -> Any:
+    def _read(self, dataset: h5py.Dataset, rows: slice | tuple[int, slice]) -> Any:
         try:
             return dataset[rows]
         except (OSError, RuntimeError) as error:
@@ -363,4 +392,5 @@ class NeighborIndex:
 
     def _neighbor(self, similarity: float, row: int) -> Neighbor:
         sentence = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return Neighbor(similarity, sentence, row - int(self._starts[sentence]), self.sentence(sentence))
+        [tokens] = self.sentences([sentence])
+        return Neighbor(similarity, sentence, row - int(self._starts[sentence]), tokens)

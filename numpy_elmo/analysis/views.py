@@ -24,6 +24,7 @@ __all__ = [
     "Plane",
     "clusters",
     "context",
+    "even_places",
     "expected",
     "gate_values",
     "principal_plane",
@@ -39,6 +40,7 @@ GATES = ("input_gate", "forget_gate", "output_gate", "cell")
 _TINY = float(np.finfo(np.float32).tiny)
 _RESTARTS = 8
 _ROUNDS = 100
+_SAMPLE = 2000
 
 
 def similarities(elmo: Elmo, tokens: Iterable[str], others: Iterable[str] | None = None) -> Array:
@@ -243,8 +245,8 @@ def principal_plane(vectors: npt.ArrayLike, n_axes: int = 2) -> Plane:
 def clusters(points: npt.ArrayLike, k: int = 2) -> npt.NDArray[np.intp]:
     """Divide points into clusters by k-means: every point belongs to the cluster whose mean is nearest.
 
-    The best of eight starts is taken, each from points drawn far from each other (k-means++).  The same points give the
-    same clusters every time.
+    The best of eight starts is taken, each from points drawn far from each other (k-means++).  The means are those of
+    at most 2,000 points, evenly taken from all.  The same points give the same clusters every time.
 
     Parameters
     ----------
@@ -274,9 +276,35 @@ def clusters(points: npt.ArrayLike, k: int = 2) -> npt.NDArray[np.intp]:
     if len(X) < k:
         raise InputError(f"{len(X)} points cannot be divided into {k} clusters; choose fewer")
     rng = np.random.default_rng(0)
-    best = min((_lloyd(X, _seeds(X, k, rng)) for _ in range(_RESTARTS)), key=lambda found: found[0])[1]
-    order = np.argsort(-np.bincount(best, minlength=k), kind="stable")
-    return np.argsort(order)[best]
+    sample = X[even_places(len(X), _SAMPLE)]
+    _, means = min((_lloyd(sample, _seeds(sample, k, rng)) for _ in range(_RESTARTS)), key=lambda found: found[0])
+    labels = _squared_distances(X, means).argmin(axis=1)
+    order = np.argsort(-np.bincount(labels, minlength=k), kind="stable")
+    by_size: npt.NDArray[np.intp] = np.argsort(order)[labels]
+    return by_size
+
+
+def even_places(n: int, most: int) -> npt.NDArray[np.intp]:
+    """Return the places from 0 to n - 1, or so many of them at even distances, the first and the last among them.
+
+    Parameters
+    ----------
+    n : int
+        How many there are.
+    most : int
+        How many are wanted at most; at least 2.
+
+    Returns
+    -------
+    ndarray of int, shape (min(n, most),)
+
+    Examples
+    --------
+    >>> even_places(7, 3)
+    array([0, 3, 6])
+    """
+    places: npt.NDArray[np.intp] = np.linspace(0, n - 1, min(n, most)).round().astype(np.intp)
+    return places
 
 
 def _seeds(X: Points, k: int, rng: np.random.Generator) -> Points:
@@ -290,17 +318,22 @@ def _seeds(X: Points, k: int, rng: np.random.Generator) -> Points:
     return X[chosen]
 
 
-def _lloyd(X: Points, means: Points) -> tuple[float, npt.NDArray[np.intp]]:
-    """Return the sum of squared distances from the nearest means, and the clusters, (n,), once they are settled."""
+def _lloyd(X: Points, means: Points) -> tuple[float, Points]:
+    """Move means, (k, d), to the middle of the points nearest to them until they stay; return the squares' sum too."""
     labels = np.full(len(X), -1)
-    norms = (X**2).sum(axis=1)
     for _ in range(_ROUNDS):
-        distances = norms[:, np.newaxis] - 2 * X @ means.T + (means**2).sum(axis=1)  # [n, k]
+        distances = _squared_distances(X, means)  # [n, k]
         before, labels = labels, distances.argmin(axis=1)
         if np.array_equal(before, labels):
             break
         means = np.stack([X[labels == c].mean(axis=0) if (labels == c).any() else means[c] for c in range(len(means))])
-    return float(distances.min(axis=1).sum()), labels
+    return float(distances.min(axis=1).sum()), means
+
+
+def _squared_distances(X: Points, means: Points) -> Points:
+    """Return the squared distance of each point from each mean, (n, k)."""
+    distances: Points = (X**2).sum(axis=1, keepdims=True) - 2 * X @ means.T + (means**2).sum(axis=1)
+    return distances
 
 
 def context(tokens: Sequence[str], position: int, width: int = 58) -> tuple[str, str]:

@@ -39,6 +39,7 @@ def test_the_search_is_scikit_learns(
 ) -> None:
     neighbors_of = pytest.importorskip("sklearn.neighbors").NearestNeighbors
     monkeypatch.setattr(neighbors, "CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(neighbors, "SENTENCE_ROWS", min(chunk_rows, 256))
     build_index(tmp_path / "index", elmo, CORPUS, layer=1)
     rows = np.concatenate(elmo.embed(CORPUS, layers=1))
     places = [(k, p) for k, sentence in enumerate(CORPUS) for p in range(len(sentence))]
@@ -110,7 +111,9 @@ def test_an_index_of_all_layers_holds_the_vectors_and_finds_as_one_of_each(elmo:
         assert places == [(0, 5), (2, 1), (3, 5), (4, 6)]
         assert index.occurrences("ban") == []
         assert index.n_sentences == len(CORPUS)
-        assert [index.sentence(k) for k in range(len(CORPUS))] == CORPUS
+        assert index.sentences([4, 0, 1, 4]) == [CORPUS[k] for k in (4, 0, 1, 4)]
+        with pytest.raises(InputError, match="has 5 sentences"):
+            index.sentences([5])
         for layer in range(elmo.n_layers + 1):
             expected = [vectors[sentence][layer, position] for sentence, position in places]
             np.testing.assert_allclose(index.vectors(places, layer=layer), expected, rtol=0, atol=4e-6)
