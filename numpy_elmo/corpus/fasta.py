@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from numpy_elmo.corpus.text import read_lines
 from numpy_elmo.errors import InputError
+from numpy_elmo.network.checks import first
 
 # A residue; and what is between residues: white space, gaps of an alignment, the mark of the end.
 _RESIDUES = re.compile(r"[A-Za-z\s.*-]*")
 _BETWEEN = re.compile(r"[\s.*-]")
 
 _NAME = re.compile(r".*(\.fa|\.faa|\.fas|fasta.*)(\.(gz|bz2|xz))?", re.IGNORECASE)
-_SHOWN = 10
 
 
 class FastaRecord(NamedTuple):
@@ -131,11 +131,11 @@ class Proteins:
         if repeated:
             shown = [f"{name!r} ({', '.join([places[name], *more])})" for name, more in repeated.items()]
             raise InputError(
-                f"{len(repeated)} identifier(s) occur more than once: {_some(shown)}; give each sequence one of its "
+                f"{len(repeated)} identifier(s) occur more than once: {first(shown)}; give each sequence one of its "
                 "own, or choose another field of the headers (id_field=N, or -1 for the whole header)"
             )
         if empty:
-            raise InputError(f"{len(empty)} sequence(s) have no residues: {_some(empty)}; remove them")
+            raise InputError(f"{len(empty)} sequence(s) have no residues: {first(empty)}; remove them")
         if not self.n_sequences:
             raise InputError(f"{self.files[0]} holds no sequence; give FASTA, records that begin with >")
 
@@ -162,7 +162,3 @@ class Proteins:
         if not found:
             raise InputError(f"{place}: the header {header!r:.60} gives no identifier; name the sequence in it")
         return found
-
-
-def _some(items: list[str]) -> str:
-    return ", ".join(items[:_SHOWN]) + (", ..." if len(items) > _SHOWN else "")

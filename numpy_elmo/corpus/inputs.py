@@ -18,7 +18,7 @@ from numpy_elmo.corpus.text import STDIN as STDIN  # noqa: PLC0414 -- of the inp
 from numpy_elmo.corpus.text import EncodingErrors, file_name, read_lines
 from numpy_elmo.corpus.tokenize import looks_untokenized, tokenize_with_offsets
 from numpy_elmo.errors import InputError, InputWarning
-from numpy_elmo.network.checks import check_count
+from numpy_elmo.network.checks import check_count, first
 
 Format: TypeAlias = Literal["auto", "text", "conllu", "conll", "json", "fasta"]
 BlankLines: TypeAlias = Literal["error", "empty", "skip"]
@@ -129,8 +129,7 @@ class CorpusInputs:
                 elif self.blank_lines == "error":
                     blank.append(number)
             if blank:
-                numbers = ", ".join(map(str, blank[:_NAMED_LINES])) + (", ..." if len(blank) > _NAMED_LINES else "")
-                raise InputError(f"{file_name(path)} has {len(blank)} blank line(s): {numbers}; {_BLANK_REMEDY}")
+                raise InputError(f"{file_name(path)} has {len(blank)} blank line(s): {first(blank)}; {_BLANK_REMEDY}")
 
     def _read(self, path: str | os.PathLike[str]) -> Iterator[tuple[int, Sentence]]:
         """Yield the sentences of a file, those without tokens too, with the numbers of their lines."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from numpy_elmo.errors import InputError
 from numpy_elmo.files.places import VOCABULARY, read_file, to_path
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
+from numpy_elmo.network.checks import first
 
 UNKNOWN = "<UNK>"
 
@@ -49,11 +50,10 @@ class Vocabulary:
         if not self.words:
             raise InputError(f"{name} holds no word; give one word a line")
         if len(self._rows) < len(self.words):
-            twice = [word for word, count in Counter(self.words).items() if count > 1]
-            shown = ", ".join(map(repr, twice[:5])) + (", ..." if len(twice) > 5 else "")
+            twice = [repr(word) for word, count in Counter(self.words).items() if count > 1]
             raise InputError(
-                f"{name} holds {len(twice)} word(s) more than once ({shown}), so rows and words cannot be matched; "
-                "give the vocabulary that the softmax was trained with"
+                f"{name} holds {len(twice)} word(s) more than once ({first(twice, 5)}), so rows and words cannot be "
+                "matched; give the vocabulary that the softmax was trained with"
             )
 
     def __len__(self) -> int:

@@ -20,7 +20,7 @@ from numpy_elmo.language_model.surprisal import SentenceSurprisal, Unit, surpris
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
-from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence
+from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence, first
 from numpy_elmo.network.state import BilmState, CarriedState
 
 Combine: TypeAlias = Literal["average", "product", "forward", "backward"]
@@ -183,10 +183,11 @@ class LanguageModel:
             words = list(vocabulary) if isinstance(vocabulary, (set, frozenset)) else vocabulary
             wanted = check_tokens(words, "vocabulary")
         found = {word: self._words.row(word) for word in wanted}
-        missing = [word for word, row in found.items() if row is None]
+        missing = [repr(word) for word, row in found.items() if row is None]
         if missing:
-            shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
-            raise InputError(f"{len(missing)} word(s) are not in the softmax's vocabulary: {shown}; leave them out")
+            raise InputError(
+                f"{len(missing)} word(s) are not in the softmax's vocabulary: {first(missing)}; leave them out"
+            )
         if not wanted:
             raise InputError("the vocabulary to restrict to is empty; give at least one word")
         rows = np.array(sorted(row for row in found.values() if row is not None), dtype=np.intp)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,6 +49,11 @@ def check_count(name: str, value: Any, minimum: int = 1) -> int:
     if count < minimum:
         raise InputError(f"{name} must be {expected}, not {value!r}")
     return count
+
+
+def first(items: Sequence[object], n: int = 10) -> str:
+    """Return the first n items for a message, and dots if there are more."""
+    return ", ".join(map(str, items[:n])) + (", ..." if len(items) > n else "")
 
 
 def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:

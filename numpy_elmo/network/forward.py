@@ -163,7 +163,8 @@ class ForwardPass:
         """Return the layers, (L + 1, N, 2 P), of texts that lie one after the other, and the state after each."""
         if not tokens:
             return np.empty((len(self._bilm.forward.layers) + 1, 0, 2 * start.h.shape[3]), start.h.dtype), start
-        return self._bilm(self._encode(tokens), pack(lengths), start)
+        packing = pack(lengths)
+        return self._bilm(self._encode(tokens), packing, start)
 
 
 def _split(layers: Array, lengths: list[int]) -> list[Array]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from numpy_elmo.errors import InputError, InputTypeError
-from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence
+from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence, first
 
 
 def test_any_ordered_iterable_of_strings_is_tokens() -> None:
@@ -61,3 +61,8 @@ def test_counts_are_integers_of_any_kind() -> None:
     for value in (0, -1, 1.0, True, np.True_, "1", None):
         with pytest.raises(InputError, match=r"batch_size must be a positive integer, not "):
             check_count("batch_size", value)
+
+
+def test_long_lists_are_cut_in_messages() -> None:
+    assert first([1, 2], 2) == "1, 2"
+    assert first(["a", "b", "c"], 2) == "a, b, ..."

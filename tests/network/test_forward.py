@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
 
-from numpy_elmo import CarriedState, Elmo
+from numpy_elmo import CarriedState, Elmo, load
 from numpy_elmo.errors import InputError
 from numpy_elmo.network import forward
 
@@ -49,3 +52,25 @@ def test_a_carried_state_of_another_model_is_refused(base: Elmo) -> None:
     state.rows = rows._replace(h=rows.h[..., :1])
     with pytest.raises(InputError, match="another model"):
         base.embed([["a"]], state=state)
+
+
+def test_a_sentence_goes_down_through_the_rooms_once(model_folder: Path) -> None:
+    elmo = load(model_folder, threads=1)
+    elmo.embed([["warm"]])  # makes the state that all sentences start from
+    stages = ["elmo", "network.checks", "network.forward", "network.batching", "network.encoder", "network.bilm"]
+    stages += ["network.stack", "layers.lstm"]
+    called: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        name = frame.f_globals.get("__name__", "").removeprefix("numpy_elmo.")
+        if event == "call" and name in stages:
+            called.append(name)
+
+    sys.setprofile(note)
+    try:
+        elmo.embed([["They", "sat", "down"]])
+    finally:
+        sys.setprofile(None)
+    assert list(dict.fromkeys(called)) == stages
+    for stage, later in (("checks", "forward"), ("batching", "encoder"), ("encoder", "bilm")):
+        assert f"network.{stage}" not in called[called.index(f"network.{later}") :], f"back to {stage}"
