@@ -76,7 +76,7 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--batch-size", type=int, default=64, metavar="N", help="sentences that run together (64)")
     group.add_argument(
-        "--pool",
+        "--pooling",
         choices=("mean", "max", "none"),
         default="none",
         help='one vector per sentence, as rows of one dataset "vectors" or, with --use-sentence-keys, in datasets of '
@@ -190,7 +190,7 @@ def _job(arguments: argparse.Namespace) -> FileEmbedding:
         layers=arguments.layers,
         state=arguments.state,
         batch_size=arguments.batch_size,
-        pool=arguments.pool,
+        pooling=arguments.pooling,
         dtype=arguments.dtype,
         sentence_keys=arguments.use_sentence_keys,
         sentence_map=not arguments.forget_sentences and not arguments.use_sentence_keys,

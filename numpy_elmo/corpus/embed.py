@@ -66,7 +66,7 @@ class EmbedOptions:
         As for `Elmo.embed_corpus`.
     batch_size : int
         Sentences that run together.
-    pool : {"mean", "max", "none"}
+    pooling : {"mean", "max", "none"}
         Keep a vector per token, or make one per sentence.
     dtype : {"float32", "float16"}
         Precision to store.
@@ -79,7 +79,7 @@ class EmbedOptions:
     layers: Literal["all", "top", "average", "sum"] | int = "all"
     state: Literal["reset", "carry"] = "reset"
     batch_size: int = 64
-    pool: Literal["mean", "max", "none"] = "none"
+    pooling: Literal["mean", "max", "none"] = "none"
     dtype: StoredType = "float32"
     sentence_keys: bool = False
     sentence_map: bool = True
@@ -238,19 +238,19 @@ class FileEmbedding:
         index: dict[str, str] = {}
 
         def create(k: int, sentence: Sentence) -> None:
-            shape = (*n_layers, *([] if options.pool != "none" else [len(sentence.tokens)]), n_features)
+            shape = (*n_layers, *([] if options.pooling != "none" else [len(sentence.tokens)]), n_features)
             made = None
             if options.sentence_keys:
                 made = datasets.create_for(k, sentence.text, shape)
-            elif options.pool == "none":
+            elif options.pooling == "none":
                 made = datasets.create(str(k), shape)
-            if made is not None and options.pool == "none" and sentence.offsets is not None:
+            if made is not None and options.pooling == "none" and sentence.offsets is not None:
                 write_offsets(made, sentence.offsets)
             if options.sentence_map and not options.sentence_keys:
                 index[sentence.text] = str(k)
 
         self._read(spool, create)
-        if options.pool != "none" and not options.sentence_keys:
+        if options.pooling != "none" and not options.sentence_keys:
             datasets.create(POOLED, (self.total.n_sentences, *n_layers, n_features))
         if options.sentence_map and not options.sentence_keys:
             write_sentence_map(file, index)
@@ -289,10 +289,10 @@ class FileEmbedding:
                     batch_size=options.batch_size,
                 )
                 for k, (sentence, array) in enumerate(zip(window, vectors, strict=True), report.n_sentences):
-                    values = stored(array if options.pool == "none" else pool(array, options.pool), options.dtype, k)
+                    values = stored(array if options.pooling == "none" else pool(array, options.pooling), options.dtype, k)
                     if options.sentence_keys:
                         part.write(sentence.text, values)
-                    elif options.pool != "none":
+                    elif options.pooling != "none":
                         part.write(POOLED, values, k)
                     else:
                         part.write(str(k), values)

@@ -284,7 +284,7 @@ def _open_hdf5(name: str) -> EmbeddingFile:
 def _read_hdf5(file: h5py.File, name: str) -> EmbeddingFile:
     made_with = json.loads(file.attrs.get(_ATTRIBUTE, "{}"))
     others = set(file) - {SENTENCE_MAP}
-    if others == {POOLED} and (made_with.get("pool", "none") != "none" or SENTENCE_MAP in file):
+    if others == {POOLED} and (made_with.get("pooling", "none") != "none" or SENTENCE_MAP in file):
         table = file[POOLED]
         keys = [str(row) for row in range(len(table))]
         sentences = _sentences(file, _rows(keys), name)

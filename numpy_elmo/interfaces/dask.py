@@ -148,8 +148,8 @@ def embed_files(
     """
     options = options or EmbedOptions()
     sentences_per_part = check_count("sentences_per_part", sentences_per_part)
-    if file_format == "parquet" and (options.pool == "none" or options.layers == "all"):
-        raise InputError('Parquet holds one vector a sentence: give EmbedOptions(pool="mean", layers="average")')
+    if file_format == "parquet" and (options.pooling == "none" or options.layers == "all"):
+        raise InputError('Parquet holds one vector a sentence: give EmbedOptions(pooling="mean", layers="average")')
     CorpusInputs((), **reading)  # raises if something is wrong with it
     paths = _files(to_path(pattern, "pattern must be a file or a pattern"))
     folder = Path(output_folder).absolute()
@@ -288,5 +288,5 @@ def _pooled(part: _Part, elmo: Elmo) -> Iterator[tuple[str, Any]]:
 
     vectors = elmo.embed_corpus(tokens(), layers=options.layers, state=options.state, batch_size=options.batch_size)
     for k, array in enumerate(vectors):
-        pooled = pool(array, options.pool if options.pool != "none" else "mean")
+        pooled = pool(array, options.pooling if options.pooling != "none" else "mean")
         yield pending.popleft().text, stored(pooled, options.dtype, k)

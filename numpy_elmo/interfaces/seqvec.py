@@ -305,7 +305,7 @@ def fasta_job(proteins: Proteins, output: PathLike, model: Elmo | PathLike, *, p
     """Return the resumable run from proteins, which are checked here, to an HDF5 file."""
     proteins.check()
     pooling: Literal["mean", "none"] = "mean" if per_protein else "none"
-    options = EmbedOptions(layers="sum", pool=pooling, sentence_keys=True)
+    options = EmbedOptions(layers="sum", pooling=pooling, sentence_keys=True)
     elmo = model if isinstance(model, Elmo) else load(model)
     return FileEmbedding(_ProteinText(proteins.files, proteins=proteins), output, elmo, options)
 

@@ -51,7 +51,7 @@ SMALLEST = Recipe(
 WAYS: dict[str, list[str]] = {
     "layers": [],
     "carried state": ["--state", "carry", "--batch-size", "100"],
-    "pooled": ["--state", "carry", "--batch-size", "100", "--pool", "mean", "--layers", "average"],
+    "pooled": ["--state", "carry", "--batch-size", "100", "--pooling", "mean", "--layers", "average"],
     "float16": ["--state", "carry", "--batch-size", "100", "--dtype", "float16", "--top"],
     "sentence keys": ["--state", "carry", "--batch-size", "100", "--use-sentence-keys", "--layers", "0"],
 }
@@ -230,7 +230,7 @@ def test_a_death_between_the_last_checkpoint_and_the_renaming(
 # -- disks and folders -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flags", [[], ["--state", "carry"], ["--pool", "max", "--forget-sentences"]])
+@pytest.mark.parametrize("flags", [[], ["--state", "carry"], ["--pooling", "max", "--forget-sentences"]])
 def test_a_file_that_may_not_be_so_large_is_refused_before_the_work(
     tmp_path: Path, smallest: str, flags: list[str]
 ) -> None:
@@ -302,12 +302,12 @@ def test_a_file_that_will_not_fit_is_refused_before_the_work(
     message = capsys.readouterr().err
     assert "out.hdf5 needs 1.5 MB more and its disk has 200.0 kB free; fewer layers, --dtype float16" in message
     assert names(tmp_path) == {"in.txt"}
-    assert main([*words, "--pool", "mean", "--layers", "top"]) == 0
+    assert main([*words, "--pooling", "mean", "--layers", "top"]) == 0
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"layers": "top"}, {"dtype": "float16"}, {"pool": "max"}, {"sentence_map": False}, {"sentence_keys": True}],
+    [{}, {"layers": "top"}, {"dtype": "float16"}, {"pooling": "max"}, {"sentence_map": False}, {"sentence_keys": True}],
 )
 def test_the_size_is_known_beforehand(tmp_path: Path, base: Elmo, changes: Any) -> None:
     text, out = write_text(tmp_path / "in.txt", 400), tmp_path / "out.hdf5"

@@ -143,7 +143,7 @@ def test_pooled_sentences_are_read_back_one_by_one(
 ) -> None:
     text, out = tmp_path / "in.txt", tmp_path / "v.hdf5"
     text.write_text("the bank\na river bank\n")
-    flags = ["--model", BASE, "--pool", pooling, "--layers", layers, *(["--forget-sentences"] if forget else [])]
+    flags = ["--model", BASE, "--pooling", pooling, "--layers", layers, *(["--forget-sentences"] if forget else [])]
     assert main(["embed", str(text), str(out), *flags]) == 0
     sentences = [["the", "bank"], ["a", "river", "bank"]]
     expected = [pool(vectors, pooling) for vectors in base.embed(sentences, layers=layers)]

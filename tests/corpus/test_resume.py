@@ -45,7 +45,7 @@ def test_an_unfinished_run_is_neither_lost_nor_mixed_up(
         (["--resume", "--top"], "was made with --layers all"),
         (["--resume", "--state", "carry", "--batch-size", "8"], "was made with --state reset, --batch-size 64"),
         (["--resume", "--dtype", "float16"], "--dtype float32"),
-        (["--resume", "--pool", "max"], "--pool none"),
+        (["--resume", "--pooling", "max"], "--pooling none"),
         (["--resume", "--forget-sentences"], "sentence_map=True"),
         (["--resume", "--use-sentence-keys"], "sentence_keys=False"),
     ):

@@ -25,7 +25,7 @@ from tests.faults.crashes import Trace, restore
 
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "pooled": {"pool": "mean"},
+    "pooled": {"pooling": "mean"},
     "sentence keys": {"sentence_keys": True, "layers": "top", "dtype": "float16"},
     "carried state": {"state": "carry", "batch_size": 4},
 }
@@ -123,7 +123,7 @@ def test_two_hundred_kills(tmp_path: Path) -> None:
     n_kills = n_finished = 0
     while n_kills < 200:
         way = chance.choice(
-            [[], ["--pool", "mean"], ["--use-sentence-keys"], ["--state", "carry", "--batch-size", "50"]]
+            [[], ["--pooling", "mean"], ["--use-sentence-keys"], ["--state", "carry", "--batch-size", "50"]]
         )
         whole = tmp_path / f"{'-'.join(way).strip('-') or 'plain'}.hdf5"
         if not whole.exists():

@@ -96,11 +96,11 @@ def test_a_finished_file_of_another_text_is_not_taken_for_this_one(
 def test_an_unfinished_file_that_was_cut_is_refused(
     tmp_path: Path, base: Elmo, whole: bytes, share: float, pooling: Any
 ) -> None:
-    out = leave_unfinished(tmp_path, base, pool=pooling)
+    out = leave_unfinished(tmp_path, base, pooling=pooling)
     part = Path(f"{out}.part")
     os.truncate(part, int(part.stat().st_size * share))
     with pytest.raises(OutputError, match=r"out\.hdf5\.part is not an unfinished run, or is damaged; rename or remove"):
-        job(tmp_path / "in.txt", out, base, pool=pooling).run(resume=True)
+        job(tmp_path / "in.txt", out, base, pooling=pooling).run(resume=True)
     part.unlink()  # the remedy
     job(tmp_path / "in.txt", out, base).run(resume=True)
     assert out.read_bytes() == whole

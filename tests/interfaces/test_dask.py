@@ -92,7 +92,7 @@ def test_the_parts_hold_the_vectors_of_one_process(client: Client, tmp_path: Pat
 def test_pooled_vectors_go_to_parquet(client: Client, tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     texts = write_texts(tmp_path / "in")
-    options = EmbedOptions(pool="mean", layers="average")
+    options = EmbedOptions(pooling="mean", layers="average")
     arguments = (str(tmp_path / "in" / "two.txt"), BASE, tmp_path / "out")
     report = embed_files(*arguments, client=client, file_format="parquet", options=options)
     assert report.made == ["two.txt-00000.parquet"]
@@ -102,8 +102,8 @@ def test_pooled_vectors_go_to_parquet(client: Client, tmp_path: Path) -> None:
     for vector, array in zip(table["vector"], expected, strict=True):
         np.testing.assert_allclose(vector, array.mean(axis=0), rtol=0, atol=2e-6)
     assert embed_files(*arguments, client=client, file_format="parquet", options=options).skipped == report.made
-    other = EmbedOptions(pool="max", layers="average")
-    with pytest.raises(PartsFailedError, match=r"two.txt-00000.parquet: OutputError: .* made with pool='mean'"):
+    other = EmbedOptions(pooling="max", layers="average")
+    with pytest.raises(PartsFailedError, match=r"two.txt-00000.parquet: OutputError: .* made with pooling='mean'"):
         embed_files(*arguments, client=client, file_format="parquet", options=other)
     with pytest.raises(InputError, match="one vector a sentence"):
         embed_files(*arguments, client=client, file_format="parquet")
@@ -132,7 +132,7 @@ def test_a_part_made_otherwise_is_refused(client: Client, tmp_path: Path) -> Non
 def test_parts_of_another_text_or_another_cut_are_refused(client: Client, tmp_path: Path, file_format: Any) -> None:
     text = tmp_path / "in.txt"
     text.write_text("".join(f"sentence {k}\n" for k in range(20)))
-    options = EmbedOptions(pool="mean", layers="top")
+    options = EmbedOptions(pooling="mean", layers="top")
 
     def embed(n: int) -> int:
         return embed_files(
@@ -159,7 +159,7 @@ def test_values_beyond_float16_are_refused_in_parquet_too(client: Client, tmp_pa
     with h5py.File(model_folder / "weights.hdf5", "r+") as file:
         file["CNN_proj/b_proj"][...] = 70000.0
     (tmp_path / "in.txt").write_text("one\n")
-    options = EmbedOptions(pool="mean", layers=0, dtype="float16")
+    options = EmbedOptions(pooling="mean", layers=0, dtype="float16")
     arguments = (str(tmp_path / "in.txt"), model_folder, tmp_path / "out")
     with pytest.raises(PartsFailedError, match="sentence 0 has values beyond float16's largest"):
         embed_files(*arguments, client=client, file_format="parquet", options=options)
