@@ -22,7 +22,7 @@ from numpy_elmo.layers.tracing import Trace, recording
 from numpy_elmo.network.batching import batches, bounded_batches, pack
 from numpy_elmo.network.bilm import Bilm
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START, character_ids, is_cut
-from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence
+from numpy_elmo.network.checks import as_int, check_count, check_sentences, check_tokens, each_sentence
 from numpy_elmo.network.encoder import Encoder, TokenLayers
 from numpy_elmo.network.forward import ForwardPass, Selector, Start
 from numpy_elmo.network.state import CarriedState, ModelState
@@ -501,13 +501,14 @@ class Elmo:
 
     def _selector(self, layers: Layers) -> Selector:
         n = self.n_layers + 1
+        layers = as_int(layers)
         if isinstance(layers, ScalarMix):
             if len(layers.weights) != n:
                 raise InputError(f"the model has {n} layers, and this ScalarMix has {len(layers.weights)} weights")
             return Selector(layers, per_feature=not layers.layer_norm)
         if isinstance(layers, str) and layers in _CHOICES:
             return _CHOICES[layers]
-        if isinstance(layers, (int, np.integer)) and not isinstance(layers, bool):
+        if isinstance(layers, int) and not isinstance(layers, bool):
             if not -n <= layers < n:
                 raise InputError(f"the model has the layers 0 to {n - 1}, there is no layer {layers}")
             return Selector(lambda array: array[layers])

@@ -6,7 +6,10 @@ The walk finds the public functions and methods by their parameters, so that a n
 from __future__ import annotations
 
 import inspect
+import io
 import math
+import pathlib
+import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +21,9 @@ import pytest
 
 import numpy_elmo
 from numpy_elmo import corpus
+from numpy_elmo.analysis.neighbors import NeighborIndex, build_index
+from numpy_elmo.analysis.pairs import read_pairs
+from numpy_elmo.analysis.plots import similarity
 from numpy_elmo.analysis.spans import occurrences
 from numpy_elmo.corpus import token_vectors
 from numpy_elmo.errors import ElmoError
@@ -27,16 +33,19 @@ MODULES = [
     "numpy_elmo",
     "numpy_elmo.corpus",
     "numpy_elmo.analysis.neighbors",
+    "numpy_elmo.analysis.pairs",
     "numpy_elmo.analysis.plots",
     "numpy_elmo.analysis.spans",
     "numpy_elmo.analysis.views",
     "numpy_elmo.interfaces.allennlp",
     "numpy_elmo.interfaces.bilm",
     "numpy_elmo.interfaces.hub",
+    "numpy_elmo.interfaces.seqvec",
     "numpy_elmo.interfaces.simple_elmo",
     "numpy_elmo.interfaces.sklearn",
 ]
 BASE = FIXTURES / "base"
+LANGUAGE_MODEL = FIXTURES / "language_model"
 FRAME = pd.DataFrame({"text": ["rain fell", "sun shone"], "n": [1, 2]})
 
 # What each kind of parameter must not be, and the values of those that may be anything else.
@@ -69,15 +78,54 @@ SENTENCES: list[Any] = [
 ]
 TEXTS: list[Any] = ["rain fell", {"rain fell"}, {"rain fell": 1}, math.nan, None, FRAME, [None], [math.nan], 3]
 COUNTS: list[Any] = [0, -1, 1.5, "2", None, True, math.nan]
-PATHS: list[Any] = [None, 3, math.nan, ["a"], {"a"}, FRAME]
+PATHS: list[Any] = [None, 3, math.nan, ["a"], {"a"}, FRAME, b"a", "a\0b", "a\ud800b", io.StringIO("a")]
+
+# Parameters that are paths, and what is in the folder for them; "new": a file to make.
+FILES = {
+    "path": "new",
+    "source": "base",
+    "options": "base/options.json",
+    "options_file": "base/options.json",
+    "weight_file": "base/weights.hdf5",
+    "weights_file": "base/weights.hdf5",
+    "lm_vocab_file": "vocab.txt",
+    "vocab_file": "vocab.txt",
+    "vocab": "vocab.txt",
+    "softmax": "lm/softmax_weights.hdf5",
+    "filename": "vocab.txt",
+    "dataset_file": "in.txt",
+    "outfile": "new",
+    "directory": "base",
+    "input": "in.fasta",
+    "output": "new.npz",
+    "dest": "new",
+    "read_sentences.path": "in.txt",
+    "read_conllu.path": "in.conllu",
+    "read_word2vec.path": "words.txt",
+    "read_pairs.path": "pairs.jsonl",
+    "load_embeddings.path": "v.npz",
+    "NeighborIndex.path": "index.hdf5",
+    "save.path": "new.png",
+    "LanguageModel.load.model": "lm",
+    "LanguageModel.load.options": "lm/options.json",
+}
 
 BAD: dict[str, list[Any]] = {
     **dict.fromkeys(["sentences", "corpus", "batch"], SENTENCES),
     **dict.fromkeys(["tokens", "vocabulary", "words", "vocab_to_cache"], TOKENS),
     **dict.fromkeys(["X", "texts"], TEXTS),
-    **dict.fromkeys(["batch_size", "window", "k", "n_units", "max_batch_size", "max_token_length"], COUNTS),
-    "path": PATHS,
+    **dict.fromkeys(
+        [
+            *("batch_size", "window", "k", "n_units", "max_batch_size", "max_token_length", "max_word_length", "topn"),
+            *("max_tokens", "top_k", "batch_residues", "num_output_representations", "mixture_size", "max_characters"),
+        ],
+        COUNTS,
+    ),
+    "layer": [1.5, "2", None, True, math.nan, 99, -99],
+    **dict.fromkeys([name for name in FILES if "." not in name], PATHS),
 }
+
+OPTIONAL = ("load", "LanguageModel.load")
 
 # Parameters of these names that mean something else, or whose None or other value is documented.
 ALLOWED: dict[str, list[Any]] = {
@@ -86,6 +134,12 @@ ALLOWED: dict[str, list[Any]] = {
         for method in ("next_words", "previous_words", "log_probs", "substitutes", "surprisal", "sample", "perplexity")
     },
     "LanguageModel.restrict.vocabulary": [3],
+    "LanguageModel.sample.max_tokens": [0],
+    "LanguageModel.sample.top_k": [None],
+    "allennlp:Elmo.vocab_to_cache": [None],
+    **{f"allennlp:Elmo.{part}": [None] for part in ("options_file", "weight_file")},
+    **{f"SeqVecEmbedder.{part}": [None] for part in ("options_file", "weights_file")},
+    **{f"{name}.{part}": [None] for name in OPTIONAL for part in ("options", "softmax", "vocab")},
     "ElmoVectorizer.fit.X": TEXTS,  # the texts are not read
 }
 
@@ -95,8 +149,45 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Values for the parameters of each name, with which every call succeeds but for the one that is tried."""
     elmo = numpy_elmo.load(BASE)
     folder = tmp_path_factory.mktemp("good")
-    sentences = [["rain", "fell"], ["the", "sun", "shone"], ["rain", "fell"]]
+    sentences = [["rain", "fell"], ["the", "sun", "shone"], ["rain", "fell"], ["more", "rain"]]
+    (folder / "base").symlink_to(BASE)
+    (folder / "lm").symlink_to(LANGUAGE_MODEL)
+    (folder / "vocab.txt").symlink_to(LANGUAGE_MODEL / "vocab.txt")
+    (folder / "in.txt").write_text("rain fell\n")
+    (folder / "in.fasta").write_text(">a\nMKT\n")
+    (folder / "in.conllu").write_text("1\train" + "\t_" * 8 + "\n")
+    (folder / "pairs.jsonl").write_text('{"sentence_good": "rain fell .", "sentence_bad": "rain fall ."}\n')
+    corpus.write_npz(folder / "v.npz", [np.zeros((2, 3))])
+    corpus.write_word2vec(folder / "words.txt", token_vectors(elmo, ["rain"]))
+    build_index(folder / "index.hdf5", elmo, sentences)
     return {
+        "folder": folder,
+        "figure": similarity(elmo, ["rain", "fell"]),
+        "source": BASE,
+        "load.source": BASE / "weights.hdf5",
+        "load.options": BASE / "options.json",
+        "SeqVecEmbedder.options_file": BASE / "options.json",
+        "SeqVecEmbedder.weights_file": BASE / "weights.hdf5",
+        "ElmoEmbedder.options_file": BASE / "options.json",
+        "ElmoEmbedder.weight_file": BASE / "weights.hdf5",
+        "LanguageModel.load.model": LANGUAGE_MODEL,
+        "options_file": BASE / "options.json",
+        "weight_file": BASE / "weights.hdf5",
+        "vocab_file": LANGUAGE_MODEL / "vocab.txt",
+        "lm_vocab_file": LANGUAGE_MODEL / "vocab.txt",
+        "filename": LANGUAGE_MODEL / "vocab.txt",
+        "dataset_file": folder / "in.txt",
+        "outfile": folder / "out.hdf5",
+        "directory": BASE,
+        "input": folder / "in.fasta",
+        "embed_fasta.model": elmo,
+        "max_word_length": 50,
+        "max_token_length": 50,
+        "num_output_representations": 1,
+        "mixture_size": 3,
+        "places": [(0, 0)],
+        "raw_sentences": ["rain fell"],
+        "pairs": read_pairs(folder / "pairs.jsonl"),
         "elmo": elmo,
         "sentences": sentences,
         "corpus": sentences,
@@ -119,31 +210,42 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def public() -> Iterator[tuple[str, Callable[..., Any]]]:
     """Yield every public function and method of the modules."""
-    seen = set()
+    seen: set[Any] = set()
     for module_name in MODULES:
         module = import_module(module_name)
         names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
         for name in names:
             item = getattr(module, name)
             if getattr(item, "__module__", "").startswith(module_name) and callable(item) and item not in seen:
-                seen.add(item)
+                label = f"{module_name.rpartition('.')[2]}:{name}" if name in seen else name
+                seen |= {item, name}
+                yield label, item
                 if inspect.isclass(item):
                     for method_name, method in inspect.getmembers(item, callable):
                         if method_name == "__call__" or not method_name.startswith("_"):
-                            yield f"{name}.{method_name}", method
-                else:
-                    yield name, item
+                            yield f"{label}.{method_name}", method
 
 
 # Tried by the tests of their own modules: they need a file, a figure or an object that was made before.
 ELSEWHERE = {
+    "CorpusReport.add",
+    "Elmo",
     "ElmoEmbedder.embed_file",
-    "ElmoModel.load",
+    "EmbeddingFile",
+    "Module.gradient",
+    "Neighbor",
+    "Outputs",
+    "ElmoModel.get_elmo_substitutes",
     "ElmoModel.warmup",
+    "ElmoVectorizer",  # as scikit-learn wants it, its parameters are looked at by fit
+    "LanguageModel",
     "NeighborIndex.check",
     "NeighborIndex.search",
+    "SeqVecEmbedder.embed_batch",
+    "SeqVecEmbedder.embed_many",
     "VectorFile.write",
-    "save",
+    "WordVectors",
+    "download",
 }
 
 
@@ -153,7 +255,11 @@ def tried() -> Iterator[tuple[str, str]]:
             parameters = inspect.signature(function).parameters
         except (TypeError, ValueError):
             continue
-        yield from ((name, parameter) for parameter in parameters if parameter in BAD and name not in ELSEWHERE)
+        yield from (
+            (name, parameter)
+            for parameter, description in parameters.items()
+            if parameter in BAD and name not in ELSEWHERE and description.kind is not description.VAR_KEYWORD
+        )
 
 
 def instance(owner: str, good: dict[str, Any]) -> Any:
@@ -167,6 +273,7 @@ def instance(owner: str, good: dict[str, Any]) -> Any:
         "ElmoModel": simple_elmo.ElmoModel,
         "ElmoVectorizer": lambda: sklearn.ElmoVectorizer(BASE),
         "Module": lambda: hub.Module(BASE),
+        "NeighborIndex": lambda: NeighborIndex(good["folder"] / "index.hdf5"),
         "Batcher": lambda: bilm.Batcher(vocabulary, 50),
         "TokenBatcher": lambda: bilm.TokenBatcher(vocabulary),
     }
@@ -190,14 +297,17 @@ def call(name: str, parameter: str, value: Any, good: dict[str, Any]) -> Any:
     for other, description in inspect.signature(function).parameters.items():
         if other == parameter:
             arguments[other] = value
+        elif f"{name}.{other}" in good:
+            arguments[other] = good[f"{name}.{other}"]
+        elif other in ("dest", "output"):
+            arguments[other] = good["folder"] / f"new{time.monotonic_ns()}.npz"
         elif description.default is description.empty and description.kind not in (
             description.VAR_POSITIONAL,
             description.VAR_KEYWORD,
         ):
-            key = f"{name}.{other}" if f"{name}.{other}" in good else other
-            if key not in good:
+            if other not in good:
                 raise LookupError(f"give a good value for {other}")
-            arguments[other] = good[key]
+            arguments[other] = good[other]
     found = function(**arguments)
     return list(found) if isinstance(found, Iterator) else found
 
@@ -239,6 +349,33 @@ def test_nothing_wrong_is_taken_in_silence(name: str, parameter: str, good: dict
     assert not taken, "\n".join(taken)
 
 
+COUNTED = [
+    (name, parameter) for name, parameter in sorted(set(tried())) if parameter == "layer" or BAD[parameter] is COUNTS
+]
+
+
+@pytest.mark.parametrize(("name", "parameter"), COUNTED)
+def test_counts_are_integers_of_any_kind(name: str, parameter: str, good: dict[str, Any]) -> None:
+    number = {"max_token_length": 50, "max_word_length": 50, "max_characters": 50, "layer": -1}.get(parameter, 1)
+    for kind in (np.int64, np.int8, np.array, lambda value: pd.Series([value])[0]):
+        call(name, parameter, kind(number), good)
+
+
+@pytest.mark.parametrize(("name", "parameter"), [pair for pair in sorted(set(tried())) if BAD[pair[1]] is PATHS])
+def test_paths_are_strings_paths_and_home(
+    name: str, parameter: str, good: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(good["folder"]))
+    monkeypatch.chdir(good["folder"])
+    there = FILES.get(f"{name}.{parameter}", FILES.get(parameter, ""))
+    for k, kind in enumerate((str, Path, np.str_, pathlib.PurePosixPath)):
+        new = f"{name}-{parameter}-{k}".replace(":", "-")
+        made = call(name, parameter, kind(f"~/{there.replace('new', new)}"), good)
+        if isinstance(made, corpus.VectorFile):
+            made.__exit__(None, None, None)
+        assert not there.startswith("new") or (good["folder"] / there.replace("new", new)).exists()
+
+
 @pytest.mark.parametrize("number", [np.int64(2), np.uint8(2), np.int32(2), np.array(2)])
 def test_numbers_of_numpy_are_counts(number: Any, good: dict[str, Any]) -> None:
     elmo, sentences = good["elmo"], good["sentences"]
@@ -258,10 +395,12 @@ def test_sentences_are_any_ordered_iterables_of_strings(kind: Callable[[Any], An
     for a, b in zip(elmo.embed(kind(sentence) for sentence in sentences), elmo.embed(sentences), strict=True):
         np.testing.assert_array_equal(a, b)
     places = list(occurrences((kind(sentence) for sentence in sentences), "rain"))
-    assert places == [(0, 0), (2, 0)]
+    assert places == [(0, 0), (2, 0), (3, 1)]
 
 
-def test_paths_are_strings_paths_and_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_home_that_is_not_there_is_an_error_and_files_are_found_in_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "model").symlink_to(BASE)
     (tmp_path / "t.txt").write_text("rain fell\n")
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -18,7 +18,7 @@ from numpy_elmo.errors import InputError, ModelNotFoundError, OutputError, Weigh
 from numpy_elmo.files.arrays import Arrays
 from numpy_elmo.files.find import find_model
 from numpy_elmo.files.options import encode_options
-from numpy_elmo.files.places import to_path
+from numpy_elmo.files.places import exists, to_path
 from numpy_elmo.files.weights import expected_shapes
 from numpy_elmo.files.writing import new_file, new_hdf5, output_errors
 from numpy_elmo.language_model.files import B, W, find_softmax, find_vocabulary
@@ -96,10 +96,10 @@ def convert(
         raise InputError(f'dtype must be "float32" or "float16", not {dtype!r}')
     files = find_model(source, options)
     target = to_path(dest, "dest must be a path")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if exists(target) and (not target.is_dir() or any(target.iterdir())):
         raise OutputError(f"{target} exists already; remove it, or give another name")
     elmo = load(files)
-    with output_errors(target):
+    with output_errors(target, ValueError):  # a NUL in the name
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part"))
     try:
@@ -108,7 +108,7 @@ def convert(
         try:
             found = find_softmax(files, softmax)
         except ModelNotFoundError:
-            if softmax is not None:
+            if softmax is not None or vocab is not None:
                 raise
         else:
             with found.open_file() as arrays:

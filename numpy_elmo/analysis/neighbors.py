@@ -30,7 +30,7 @@ from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import new_hdf5
 from numpy_elmo.layers.arrays import Array, check_vectors
 from numpy_elmo.network.batching import bounded_batches
-from numpy_elmo.network.checks import check_count, check_tokens, each_sentence
+from numpy_elmo.network.checks import as_int, check_count, check_tokens, each_sentence
 
 # Vectors that are compared at a time: at the published size, 1,024 features, 32 MB.
 CHUNK_ROWS = 8192
@@ -145,7 +145,7 @@ def _append(dataset: h5py.Dataset, rows: npt.NDArray[Any]) -> None:
 
 
 def _fingerprint(elmo: Elmo, layer: int | Literal["all"], model_digest: str, text: str) -> dict[str, object]:
-    number = layer if layer == "all" else layer % (elmo.n_layers + 1)
+    number = layer if layer == "all" else as_int(layer) % (elmo.n_layers + 1)
     return {"model": model_digest, "layer": number, "text": text}
 
 
@@ -374,9 +374,10 @@ class NeighborIndex:
 
     def _layer(self, layer: int) -> int:
         n = len(self._vectors)
-        if not -n <= layer < n:
-            raise InputError(f"the index holds {n} layer(s), there is no layer {layer} in it")
-        return layer % n
+        number = as_int(layer)
+        if not isinstance(number, int) or isinstance(number, bool) or not -n <= number < n:
+            raise InputError(f"the index holds {n} layer(s), there is no layer {layer!r} in it")
+        return number % n
 
     def _has(self, sentence: int, position: int) -> bool:
         return (

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from itertools import cycle
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -22,6 +21,7 @@ from numpy_elmo.analysis.views import Direction, context, principal_plane
 from numpy_elmo.analysis.words import without_unknown
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import InputError, MissingExtraError
+from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.language_model import LanguageModel
 from numpy_elmo.layers.arrays import Array
@@ -357,7 +357,7 @@ def save(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = Fals
     OutputError
         If the file is there already or cannot be written; nothing is left half-written.
     """
-    kind = Path(path).suffix.lower().removeprefix(".")
+    kind = to_path(path, "a picture must be given by its path").suffix.lower().removeprefix(".")
     if kind not in ("png", "svg"):
         raise InputError(
             f"{os.fspath(path)}: pictures are written as PNG or SVG; give a name that ends in .png or .svg"

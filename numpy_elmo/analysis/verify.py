@@ -19,7 +19,7 @@ from numpy_elmo.errors import InputError, ModelNotFoundError, OptionsError, Weig
 from numpy_elmo.files import published
 from numpy_elmo.files.download import Digest, digest
 from numpy_elmo.files.find import find_model, pick_options, pick_weights
-from numpy_elmo.files.places import ZIP_ERRORS, Folder
+from numpy_elmo.files.places import ZIP_ERRORS, Folder, to_path
 from numpy_elmo.files.published import ArchiveMember, Measure, PublishedFile, PublishedModel, RecordedRun
 from numpy_elmo.layers.arrays import Array
 
@@ -104,7 +104,7 @@ def verify(model: str | os.PathLike[str], *, name: str | None = None) -> VerifyR
     ModelNotFoundError
         If the model, or a file of it, is not there, or a name is unknown.
     """
-    path = Path(model)
+    path = to_path(model, "model must be a path or a model's name")
     notes: list[str] = []
     checks: list[Check] = []
     row = None if name is None else published.lookup(name)

@@ -16,7 +16,7 @@ from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import InputError
 from numpy_elmo.language_model import LanguageModel, WordScore
 from numpy_elmo.layers.arrays import Array, check_vectors
-from numpy_elmo.network.checks import check_count, check_tokens
+from numpy_elmo.network.checks import as_int, check_count, check_tokens
 
 __all__ = [
     "Expected",
@@ -120,8 +120,10 @@ def gate_values(
     if direction not in DIRECTIONS:
         raise InputError(f'direction must be "forward" or "backward", not {direction!r}')
     n_layers = sum(f"forward.{number}.cell" in trace for number in range(len(trace)))
-    number = n_layers + 1 + layer if layer < 0 else layer
-    if not 1 <= number <= n_layers:
+    number = as_int(layer)
+    if isinstance(number, int) and number < 0:
+        number += n_layers + 1
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= n_layers:
         raise InputError(f"the model has gates in the layers 1 to {n_layers}, not in layer {layer}")
     n_units = check_count("n_units", n_units)
     arrays = {name: trace[f"{direction}.{number - 1}.{name}"] for name in GATES}  # [N, D] each

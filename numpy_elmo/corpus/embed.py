@@ -37,9 +37,11 @@ from numpy_elmo.corpus.resume import (
 from numpy_elmo.corpus.write import POOLED, Datasets, StoredType, stored, write_offsets, write_sentence_map
 from numpy_elmo.elmo import CorpusReport, Elmo
 from numpy_elmo.errors import ElmoError, OutputError
+from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import check_target, new_hdf5, output_errors
 from numpy_elmo.layers.pooling import pool
 from numpy_elmo.network.batching import batches, bounded_batches
+from numpy_elmo.network.checks import as_int
 from numpy_elmo.network.state import CarriedState
 
 # Sentences that are held with their vectors between reading and writing; longer runs sort better by length.
@@ -84,6 +86,10 @@ class EmbedOptions:
     sentence_keys: bool = False
     sentence_map: bool = True
 
+    def __post_init__(self) -> None:
+        for name in ("layers", "batch_size"):  # of NumPy or pandas, which JSON doesn't know
+            object.__setattr__(self, name, as_int(getattr(self, name)))
+
 
 class FileEmbedding:
     """A run from files to a file.
@@ -119,6 +125,7 @@ class FileEmbedding:
         self.inputs = inputs
         self.report, self.total = CorpusReport(), CorpusReport()
         self.n_kept = self.n_bytes = 0
+        to_path(output, "a file to write must be given by its path")
         self.output = os.fspath(output)
         self.n_features = elmo.vector_size
         self._elmo = elmo
@@ -289,7 +296,9 @@ class FileEmbedding:
                     batch_size=options.batch_size,
                 )
                 for k, (sentence, array) in enumerate(zip(window, vectors, strict=True), report.n_sentences):
-                    values = stored(array if options.pooling == "none" else pool(array, options.pooling), options.dtype, k)
+                    values = stored(
+                        array if options.pooling == "none" else pool(array, options.pooling), options.dtype, k
+                    )
                     if options.sentence_keys:
                         part.write(sentence.text, values)
                     elif options.pooling != "none":

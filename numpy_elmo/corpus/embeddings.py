@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.corpus.tokenize import tokenize
-from numpy_elmo.corpus.write import OFFSETS, POOLED, SENTENCE_MAP
+from numpy_elmo.corpus.write import POOLED, SENTENCE_MAP, read_offsets
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, VectorsNotFoundError
 from numpy_elmo.files.places import to_path
 from numpy_elmo.layers.arrays import Array
@@ -263,7 +263,8 @@ def load_embeddings(path: str | os.PathLike[str]) -> EmbeddingFile:
 def _open_npz(name: str) -> EmbeddingFile:
     with _read_errors(name, "its table of contents"):
         arrays = np.load(name, allow_pickle=False)
-    keys = list(arrays.files)
+        kinds = {key: _array_kind(arrays, key) for key in arrays.files}
+    keys = [key for key, (kind, ndim) in kinds.items() if kind == "f" and 1 <= ndim <= 3] or list(kinds)
     if all(key[-1:].isdecimal() for key in keys):
         keys.sort(key=_natural)
     else:
@@ -292,7 +293,7 @@ def _read_hdf5(file: h5py.File, name: str) -> EmbeddingFile:
     keys = sorted(_dataset_names(file, sorted(others), name), key=_natural)
     rows = _rows(keys)
     sentences = rows if made_with.get("sentence_keys") else _sentences(file, rows, name)
-    if keys and _ORIGINAL_ID in file[keys[0]].attrs:
+    if any(_ORIGINAL_ID in file[key].attrs for key in keys[:100]):
         sentences = {_text(file[key].attrs.get(_ORIGINAL_ID, key)): row for key, row in rows.items()}
     return EmbeddingFile(
         name,
@@ -300,15 +301,13 @@ def _read_hdf5(file: h5py.File, name: str) -> EmbeddingFile:
         lambda key: file[key][()],
         file.close,
         sentences=sentences,
-        offsets=lambda key: file[key].attrs.get(OFFSETS),
+        offsets=lambda key: read_offsets(file[key]),
     )
 
 
 def _dataset_names(file: h5py.File, names: list[str], name: str) -> list[str]:
     """Return the names of the datasets that hold vectors.  A slash in a sentence makes groups, so it may lie deep."""
-    if all(map(_NUMBERED.fullmatch, names)) and all(
-        isinstance(file[key], h5py.Dataset) for key in names[:1] + names[-1:]
-    ):
+    if all(map(_NUMBERED.fullmatch, names)) and all(isinstance(file[key], h5py.Dataset) for key in _sample(names)):
         return names  # a corpus has millions, and opening each takes time
     if {"char_embed", "RNN_0"} & set(names):
         raise InputError(f"{name} holds no vectors of sentences; is it a model's weight file?")
@@ -329,11 +328,27 @@ def _sentences(file: h5py.File, rows: Mapping[str, int], name: str) -> dict[str,
     """Return the place of every sentence that the file knows."""
     if SENTENCE_MAP not in file:
         return {}
-    found = json.loads(file[SENTENCE_MAP][0])
+    found = json.loads(np.ravel(file[SENTENCE_MAP][()])[0])
     if outside := [key for key in found.values() if str(key) not in rows]:
         problem = f"{SENTENCE_MAP} names dataset {str(outside[0])!r}, which is not among its {len(rows)}"
         raise InputError(f"{name}: {problem}; write the file again")
     return {sentence: rows[str(key)] for sentence, key in found.items()}
+
+
+def _array_kind(arrays: Any, key: str) -> tuple[str, int]:
+    """Return the letter of an array's type in an npz, and its number of dimensions, without reading it."""
+    if f"{key}.npy" not in arrays.zip.NameToInfo:  # a file in some other zip
+        return "", 0
+    with arrays.zip.open(f"{key}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+    return dtype.kind, len(shape)
+
+
+def _sample(names: list[str]) -> list[str]:
+    """Return all names, or of very many one in so many, and the last."""
+    return [*names[:: 1 + len(names) // 10_000], *names[-1:]]
 
 
 def _rows(keys: Iterable[str]) -> dict[str, int]:

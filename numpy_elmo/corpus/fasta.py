@@ -6,11 +6,11 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from numpy_elmo.corpus.text import read_lines
 from numpy_elmo.errors import InputError
+from numpy_elmo.files.places import to_path
 from numpy_elmo.network.checks import first
 
 # A residue; and what is between residues: white space, gaps of an alignment, the mark of the end.
@@ -100,7 +100,7 @@ class Proteins:
     def __init__(self, path: str | os.PathLike[str], *, split_char: str = "|", id_field: int | None = None) -> None:
         if not split_char:
             raise InputError("split_char must be at least one character; give id_field=-1 for the whole header")
-        source = Path(path).expanduser()
+        source = to_path(path, "the sequences must be given by a path")
         files = [source]
         if source.is_dir():
             files = sorted(p for p in source.rglob("*") if _NAME.fullmatch(p.name) and p.is_file())

@@ -27,8 +27,10 @@ Offsets: TypeAlias = list[tuple[int, int]]
 # Line numbers that a message names.
 _NAMED_LINES = 10
 
-# Lines that are looked at to recognise a format, and sentences to see whether text is tokenised.
+# Lines that are looked at to recognise a format, not counting comments, of which there may be some pages; and sentences
+# to see whether text is tokenised.
 _HEAD = 50
+_COMMENTS = 2000
 _SAMPLE = 100
 
 _SUFFIXES: dict[str, Format] = {
@@ -39,11 +41,21 @@ _SUFFIXES: dict[str, Format] = {
     ".faa": "fasta",
     ".fas": "fasta",
 }
+_TABLES = {".csv", ".tsv"}
 _CONLLU_ROW = re.compile(r"[0-9]+([-.][0-9]+)?(\t[^\t]*){9}")
 _BIO = re.compile(r"[BIESLUO]|[BIESLU]-\S+")
 _TAG = re.compile(r"[A-Z][A-Z0-9$|_.-]*|[^\w\s]+")
-_PRINTED_LIST = re.compile(r"\[\s*['\"].*['\"]\s*,?\s*\]")
-_RESIDUES = re.compile(r"[A-Za-z*-]+")
+_PRINTED_LIST = re.compile(
+    r"\[+\s*['\"].*['\"]\s*,?\s*\]+ | \[\]  # ['a', 'b'], of NumPy or nested, too"
+    "\n"
+    r"| \((['\"]).*\1(,\ ?(['\"]).*\3|,)\) | \[\[?[0-9]+(,\ ?[0-9]+)+\].*  # ('a', 'b') and [1, 2]"
+    "\n"
+    r"| .*\['[^']*'(,?\ '.*|\]).*  # somewhere in a line of CSV",
+    re.VERBOSE,
+)
+_RESIDUES = re.compile(r"[A-Za-z*.-]+|[A-Z*. -]+")
+_BRACKETED = re.compile(r"\(\s*(\(|[A-Z][A-Z0-9|=-]*\s*\().*")  # (S (NP
+_TAGGED = re.compile(r"\S+[/_]([A-Z][A-Z$|-]*|[^\w\s]{1,2})")  # bank/NN
 
 
 class Sentence(NamedTuple):
@@ -135,8 +147,8 @@ class CorpusInputs:
         """Yield the sentences of a file, those without tokens too, with the numbers of their lines."""
         name = file_name(path)
         lines = read_lines(path, encoding_errors=self.encoding_errors)
-        head = list(islice(lines, _HEAD))
-        kind = self._format(name, [line for _, line in head if line.strip()])
+        head = _head(lines)
+        kind = self._format(name, [line for _, line in head])
         lines = chain(head, lines)
         if kind == "conllu":
             return _joined(conllu_sentences(lines, name))
@@ -160,7 +172,14 @@ class CorpusInputs:
         if self.json_field is not None:
             return "json"
         stem = re.sub(r"\.(gz|bz2|xz|lzma)$", "", name, flags=re.IGNORECASE)
-        return _SUFFIXES.get(PurePath(stem).suffix.lower()) or _recognised(name, head)
+        suffix = PurePath(stem).suffix.lower()
+        kind = _SUFFIXES.get(suffix) or _recognised(name, head)
+        if kind == "text" and suffix in _TABLES:
+            raise InputError(
+                f"{name} is a table; write the column of its sentences to a text file, or give format='text' if every "
+                "line is a sentence"
+            )
+        return kind
 
     def _from_text(self, line: str) -> Sentence:
         if not self.tokenize:
@@ -247,13 +266,13 @@ def read_sentences(
     return (sentence.tokens for sentence in inputs)
 
 
-def warn_if_untokenized(n_glued: int, n_tokens: int, name: str) -> None:
+def warn_if_untokenized(n_glued: int, n_tokens: int, name: str, remedy: str = "give tokenize=True") -> None:
     """Warn of text in which at least one token in thirty should be two."""
     if n_tokens < 3 or 30 * n_glued < n_tokens:
         return
     warnings.warn(
         f"{name} does not look tokenised: punctuation or contractions are not split off, which the models expect; "
-        "give tokenize=True, or split the text first",
+        f"{remedy}, or split the text first",
         InputWarning,
         stacklevel=2,
     )
@@ -277,31 +296,54 @@ def _watched(sentences: Iterable[tuple[int, Sentence]], name: str) -> Iterator[t
         warn_if_untokenized(n_glued, n_tokens, name)
 
 
-def _recognised(name: str, head: list[str]) -> Format:
-    """Return the format of a file by its first lines that are not blank."""
+def _head(lines: Iterator[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Read the first lines, as many as it takes to recognise a format."""
+    head: list[tuple[int, str]] = []
+    n_others = 0
+    for number, line in islice(lines, _COMMENTS):
+        head.append((number, line))
+        n_others += not line.startswith("#")
+        if n_others == _HEAD:
+            break
+    return head
+
+
+def _recognised(name: str, lines: list[str]) -> Format:
+    """Return the format of a file by its first lines."""
+    head = [line for line in lines if line.strip()]
     if not head:
         return "text"
     rows = [line for line in head if not line.startswith("#")]
     if rows and all(_CONLLU_ROW.fullmatch(row.rstrip("\r")) for row in rows):
         return "conllu"
-    if head[0].startswith(">"):
-        sequences = [line.strip() for line in head if not line.startswith(">")]
+    records = [line.strip() for line in head if not line.startswith(";")]
+    if records and records[0].startswith(">"):
+        sequences = [line for line in records if not line.startswith(">")]
         if sequences and all(map(_RESIDUES.fullmatch, sequences)):
             return "fasta"
     if all(map(_is_json, head)):
         return "json"
-    if head[0].strip() in ("{", "[") or head[0].startswith(("[{", '{"')):
+    if head[0].strip() in ("{", "[") or head[0].startswith(("[{", '{"', '[["')):
         raise InputError(f"{name} is JSON, but not JSON lines; write one object per line, and give json_field")
-    if all(_PRINTED_LIST.fullmatch(line.strip()) for line in head):
+    if 2 * sum(_PRINTED_LIST.fullmatch(line.strip()) is not None for line in head) > len(head):
         raise InputError(
             f"{name} holds printed lists of tokens; write ' '.join(tokens) or json.dumps(tokens) on each line instead"
         )
-    if _are_columns(head):
+    if _BRACKETED.match(head[0].strip()) or _are_tagged(" ".join(head).split()):
+        raise InputError(
+            f"{name} holds trees or tags beside the words; write the words alone, or give format='text' if these are "
+            "the tokens"
+        )
+    if (column := _words_column(lines)) is not None:
         raise InputError(
             f"{name} looks like CoNLL columns, one token a row; read it with format='conll' and the number of the "
-            "words' column, from 0 (column=0)"
+            f"words' column, from 0 (column={column}), or with format='text' if every line is a sentence"
         )
     return "text"
+
+
+def _are_tagged(tokens: list[str]) -> bool:
+    return len(tokens) > 2 and all(map(_TAGGED.fullmatch, tokens))
 
 
 def _is_json(line: str) -> bool:
@@ -315,21 +357,32 @@ def _is_json(line: str) -> bool:
     return isinstance(value, dict) or (bool(value) and all(isinstance(item, str) for item in value))
 
 
-def _are_columns(head: list[str]) -> bool:
-    """Say whether lines look like a table with one token a row: tags in a column, or the marks of such files."""
-    if any(line.startswith(("-DOCSTART-", "#begin document")) for line in head):
-        return True
-    rows = [line for line in head if not is_no_token(line)]
-    cells = [row.rstrip().split("\t") if "\t" in row else row.split() for row in rows]
-    if len({len(row) for row in cells}) != 1 or len(cells[0]) < 2 or len(cells) < 2:
-        return False
-    first, *others = zip(*cells, strict=True)
-    if all(number.isdecimal() for number in first):
-        return "1" in first and len(others) > 2
+def _words_column(lines: list[str]) -> int | None:
+    """Return the likely column of the words if lines are a table with one token a row, None if they are none.
+
+    There are tags in one of its columns, or numbers in the first, or tabs and blank lines; or a mark of such files.
+    """
+    if any(line.startswith("#begin document") for line in lines):
+        return 3
+    rows = [line.rstrip() for line in lines if line.strip() and not is_no_token(line)]
+    cells = [row.split("\t") if "\t" in row else row.split() for row in rows]
+    is_table = len({len(row) for row in cells}) == 1 and len(cells[0]) > 1 and len(cells) > 1
+    first, *others = zip(*cells, strict=True) if is_table else [()]
+    has_numbers = is_table and all(number.isdecimal() for number in first)
+    if any(line.startswith(("-DOCSTART-", "# global.columns", "#global.columns")) for line in lines):
+        return int(has_numbers)
+    if not is_table:
+        return None
+    if has_numbers:
+        return 1 if "1" in first and (len(others) > 2 or _are_tags(others[-1])) else None
+    if all(map(_BIO.fullmatch, first)) and any("-" in tag for tag in first):
+        return 1
     has_words = any(any(letter.islower() for letter in word) for word in first)
-    return any(
+    is_tagged = any(
         all(map(_BIO.fullmatch, column)) or (has_words and len(column) > 3 and _are_tags(column)) for column in others
     )
+    is_separated = all("\t" in row and " " not in row for row in rows) and any(not line.strip() for line in lines)
+    return 0 if is_tagged or is_separated else None
 
 
 def _are_tags(column: tuple[str, ...]) -> bool:

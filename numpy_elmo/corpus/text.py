@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import io
-import lzma
 import os
 import re
 import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Literal, TypeAlias, cast
 
 from numpy_elmo.errors import InputError, InputWarning
-from numpy_elmo.files.places import to_path
+from numpy_elmo.files.places import LZMAError, to_path
+
+with suppress(ImportError):  # Pythons that were built without them
+    import bz2
+with suppress(ImportError):
+    import lzma
 
 EncodingErrors: TypeAlias = Literal["strict", "replace"]
 
@@ -25,11 +28,14 @@ STDIN = "-"
 # A line is held whole.  The longest that means anything, a book of ten million tokens, has about this size.
 MAX_LINE_BYTES = 64 << 20
 
+# Memory to unpack xz, whose files ask for up to 4 GiB.  `xz -9` takes 65 MiB.
+_XZ_MEMORY = 256 << 20
+
 # How packed files begin, and what unpacks them.
 _PACKED: list[tuple[str, re.Pattern[bytes], Callable[[Any], Any]]] = [
     ("gzip", re.compile(rb"\x1f\x8b"), lambda file: gzip.GzipFile(fileobj=file)),
-    ("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), bz2.BZ2File),
-    ("xz", re.compile(rb"\xfd7zXZ\0|\x5d\0\0[\0\x01\x10\x20\x40\x80]"), lzma.LZMAFile),
+    ("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), lambda file: bz2.BZ2File(file)),  # noqa: PLW0108 -- bz2 may not be there yet
+    ("xz", re.compile(rb"\xfd7zXZ\0|\x5d\0\0[\0\x01\x10\x20\x40\x80]"), lambda file: _Xz(file)),  # noqa: PLW0108 -- defined below
 ]
 
 _PACKED_NAMES = (".gz", ".bz2", ".xz", ".lzma")
@@ -52,11 +58,16 @@ _NOT_TEXT = [
         (rb"SQLite format 3\0", "a database; write one of its columns to a text file"),
         (rb"%PDF-", "a PDF; extract its text first"),
         (rb"\xd0\xcf\x11\xe0|\{\\rtf", "a document of a word processor; save it as plain text"),
-        (rb"(?i:\s*<(!doctype html|html[\s>]|\?xml))", "HTML or XML; extract its text first"),
+        (rb"(?i:\s*<(!doctype|html[\s>]|\?xml|!--))", "HTML or XML; extract its text first"),
+        (rb"%!PS", "PostScript; extract its text first"),
         (rb"version https://git-lfs", "a git-lfs pointer; run 'git lfs pull' where it came from"),
+        (rb"(\xff\xfe\0\0|\0\0\xfe\xff)", "not UTF-8 but UTF-32; convert the file"),
         (rb"(\xff\xfe|\xfe\xff)", "not UTF-8 but UTF-16; convert the file"),
     )
 ]
+
+# Characters that text in UTF-8 hardly has, but other files do when they are read as such.
+_ODD = re.compile("[\\0-\\x08\x0e-\x1a\x7f-\x84\x86-\x9f\ufffd]")
 
 
 def read_lines(
@@ -94,7 +105,9 @@ def read_lines(
                         "or read it with encoding_errors='replace'"
                     ) from error
                 yield number, text.removesuffix("\n")
-        except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        except (EOFError, zlib.error, LZMAError, OSError) as error:
+            if "limit exceeded" in str(error):
+                raise InputError(f"{name} takes more than {_XZ_MEMORY >> 20} MiB to unpack; unpack it first") from error
             if packing and (not isinstance(error, OSError) or error.errno is None):
                 raise InputError(f"{name} is a damaged {packing} file ({error}); pack it again") from error
             raise InputError(f"{name} cannot be read: {getattr(error, 'strerror', error)}") from error
@@ -133,17 +146,68 @@ def _unpacked(file: IO[bytes]) -> tuple[io.BufferedReader, str]:
     head = reader.peek(16)
     for packing, signature, unpack in _PACKED:
         if signature.match(head):
-            return io.BufferedReader(unpack(reader)), packing
+            try:
+                return io.BufferedReader(unpack(reader)), packing
+            except NameError as error:
+                raise InputError(f"this Python cannot unpack {packing}; unpack the file first") from error
     return reader, ""
+
+
+class _Xz(io.RawIOBase):
+    """The unpacked bytes of an xz file, in bounded memory, which `lzma.LZMAFile` is not."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        lzma  # noqa: B018 -- raises now if it was not imported
+        self._chunks = self._unpack(file)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            try:
+                self._rest = memoryview(next(self._chunks))
+            except StopIteration:
+                return 0
+        n = min(len(buffer), len(self._rest))
+        buffer[:n] = self._rest[:n]
+        self._rest = self._rest[n:]
+        return n
+
+    @staticmethod
+    def _unpack(file: IO[bytes]) -> Iterator[bytes]:
+        packed = file.read(io.DEFAULT_BUFFER_SIZE)
+        while packed:  # one stream after the other
+            stream = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+            while not stream.eof:
+                if stream.needs_input and not packed and not (packed := file.read(io.DEFAULT_BUFFER_SIZE)):
+                    raise EOFError("it ends early")
+                yield stream.decompress(packed, 1 << 20)
+                packed = b""
+            packed = stream.unused_data.lstrip(b"\0")  # padding
+            while not packed and (more := file.read(io.DEFAULT_BUFFER_SIZE)):
+                packed = more.lstrip(b"\0")
 
 
 def _check_is_text(head: bytes, name: str) -> None:
     """Raise `InputError` if the first bytes are not those of a text in UTF-8."""
     for pattern, what in _NOT_TEXT:
-        if pattern.match(head):
-            raise InputError(f"{name}, line 1, byte 1: {what}" if "UTF-16" in what else f"{name} is {what}")
+        if pattern.match(head.removeprefix(b"\xef\xbb\xbf")):
+            raise InputError(f"{name}, line 1, byte 1: {what}" if "UTF-" in what else f"{name} is {what}")
     # A Latin letter of UTF-16 is an ASCII byte and a NUL, which is valid UTF-8.
     pairs = len(head) // 2
     even, odd = head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
     if pairs >= 2 and 2 * max(even, odd) > pairs and 2 * min(even, odd) < pairs:
         raise InputError(f"{name} is not UTF-8 but UTF-16 (there is a NUL beside each letter); convert the file")
+    text = head.decode("utf-8", "replace")
+    if (n_odd := len(_ODD.findall(text))) > 3 and 5 * n_odd > len(text):
+        is_wide = any(_spaces(head, f"utf-{bits}-{order}") for bits in (32, 16) for order in ("le", "be"))
+        what = "UTF-16 or UTF-32" if is_wide else "another encoding, or no text"
+        raise InputError(f"{name} is not UTF-8 but {what}; convert the file, or give the text")
+
+
+def _spaces(head: bytes, encoding: str) -> bool:
+    """Say whether bytes hold as many spaces and line feeds in an encoding as text in it does."""
+    text = head.decode(encoding, "replace")
+    return 50 * (text.count(" ") + text.count("\n")) >= len(text)

@@ -7,7 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from itertools import count, takewhile
 from typing import Literal, TypeAlias
 
 import h5py
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.errors import InputError, OutputError
+from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import new_file, new_hdf5, output_errors
 from numpy_elmo.layers.arrays import Array, check_vectors
 from numpy_elmo.network.checks import check_tokens
@@ -23,8 +24,8 @@ SENTENCE_MAP = "sentence_to_index"
 POOLED = "vectors"
 OFFSETS = "offsets"
 
-# An attribute has 64 KiB.
-MAX_OFFSETS = 8000
+# An attribute has 64 KiB; a document of more tokens has several.
+_OFFSETS_EACH = 8000
 
 StoredType: TypeAlias = Literal["float32", "float16"]
 
@@ -84,9 +85,18 @@ def write_dataset(dataset: h5py.h5d.DatasetID, data: Array) -> None:
 
 
 def write_offsets(dataset: h5py.h5d.DatasetID, offsets: Sequence[tuple[int, int]]) -> None:
-    """Write where each token is in the raw text, (tokens, 2), unless that is more than an attribute can hold."""
-    if len(offsets) <= MAX_OFFSETS:
-        h5py.Dataset(dataset).attrs[OFFSETS] = np.array(offsets, np.int32).reshape(-1, 2)
+    """Write where each token is in the raw text, (tokens, 2): as attributes ``offsets``, ``offsets1``, ..."""
+    table = np.array(offsets, np.int32).reshape(-1, 2)
+    attributes = h5py.Dataset(dataset).attrs
+    for k, start in enumerate(range(0, max(1, len(table)), _OFFSETS_EACH)):
+        attributes[f"{OFFSETS}{k or ''}"] = table[start : start + _OFFSETS_EACH]
+
+
+def read_offsets(dataset: h5py.Dataset) -> npt.NDArray[np.integer] | None:
+    """Return what `write_offsets` wrote; None if it has not."""
+    names = (f"{OFFSETS}{k or ''}" for k in count())
+    parts = [dataset.attrs[name] for name in takewhile(dataset.attrs.__contains__, names)]
+    return np.concatenate(parts) if parts else None
 
 
 def stored(vectors: Array, dtype: StoredType, index: int) -> Array:
@@ -124,7 +134,7 @@ class VectorFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        self.path = Path(path)
+        self.path = to_path(path, "a file of vectors must be given by its path")
         self._index: dict[str, str] = {}
         self._n_sentences = 0
         self._stack = ExitStack()

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from numpy_elmo.errors import DownloadError, InputError, MissingExtraError, ModelNotFoundError, OutputError
 from numpy_elmo.files import published
 from numpy_elmo.files.hdf5 import is_web_page, open_checked
-from numpy_elmo.files.places import OPTIONS, read_file
+from numpy_elmo.files.places import OPTIONS, read_file, to_path
 from numpy_elmo.files.published import PublishedFile, PublishedModel
 from numpy_elmo.files.writing import new_file
 
@@ -90,7 +90,7 @@ def download(
     if softmax and not any(file.role == "softmax" for file in files):
         known = ", ".join(row.name for row in published.table().values() if len(row.wanted(softmax=True)) > 2)
         raise InputError(f"no softmax of {name!r} is on record; there is one of: {known}")
-    folder = published.cache_folder() / model.name if dest is None else Path(dest).expanduser()
+    folder = published.cache_folder() / model.name if dest is None else to_path(dest, "dest must be a path")
     missing = [file for file in files if fault(folder / file.file_name, file) is not None]
     if missing:
         fetcher = _Fetcher(*_import_extra(model, missing, folder), progress=progress)

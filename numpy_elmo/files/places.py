@@ -20,7 +20,7 @@ from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION, Arrays
 from numpy_elmo.files.hdf5 import SIGNATURE, open_arrays
 
 try:
-    from lzma import LZMAError
+    from lzma import LZMAError as LZMAError  # noqa: PLC0414 -- for others, too
 except ImportError:  # a Python built without it, whose zipfile says so itself
     LZMAError = zipfile.BadZipFile  # type: ignore[assignment, misc]
 

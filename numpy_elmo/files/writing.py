@@ -222,8 +222,8 @@ def _shown(name: StrPath) -> str:
 
 def _is_file(found: os.stat_result, path: StrPath) -> bool:
     try:
-        return os.path.samestat(found, Path(path).stat())
-    except (OSError, ValueError):  # standard input, or something that the reader will complain about
+        return os.path.samestat(found, to_path(path, "an input must be a path").stat())
+    except (ElmoError, OSError, ValueError):  # standard input, or something that the reader will complain about
         return False
 
 

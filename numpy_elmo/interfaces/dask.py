@@ -34,7 +34,7 @@ from numpy_elmo.corpus.resume import TextDigest, differences, model_digest
 from numpy_elmo.corpus.write import stored
 from numpy_elmo.elmo import Elmo, load
 from numpy_elmo.errors import InputError, MissingExtraError, OutputError, PartsFailedError
-from numpy_elmo.files.places import to_path
+from numpy_elmo.files.places import exists, to_path
 from numpy_elmo.files.writing import new_file, output_errors
 from numpy_elmo.layers.pooling import pool
 from numpy_elmo.network.batching import batches
@@ -152,7 +152,7 @@ def embed_files(
         raise InputError('Parquet holds one vector a sentence: give EmbedOptions(pooling="mean", layers="average")')
     CorpusInputs((), **reading)  # raises if something is wrong with it
     paths = _files(to_path(pattern, "pattern must be a file or a pattern"))
-    folder = Path(output_folder).absolute()
+    folder = to_path(output_folder, "output_folder must be a path").absolute()
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     cluster = client or get_client()
@@ -191,7 +191,8 @@ def _files(pattern: Path) -> list[str]:
 
 def _everywhere(model: str | os.PathLike[str]) -> str:
     """Return what names the model in every worker: names stay, paths become absolute."""
-    return os.fspath(Path(model).absolute()) if Path(model).exists() else os.fspath(model)
+    path = to_path(model, "model must be a path or a model's name")
+    return os.fspath(path.absolute()) if exists(path) else os.fspath(model)
 
 
 def _run(cluster: Client, parts: list[_Part], failed: dict[str, str]) -> FilesReport:

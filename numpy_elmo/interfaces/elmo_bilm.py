@@ -14,6 +14,7 @@ import numpy.typing as npt
 from numpy_elmo.elmo import load as load_model
 from numpy_elmo.errors import InputError, InputTypeError, ModelNotFoundError
 from numpy_elmo.files import published
+from numpy_elmo.files.places import to_path
 from numpy_elmo.interfaces.id_batches import (
     CarriedBilm,
     Mask,
@@ -258,9 +259,9 @@ def leading_axes(inputs: npt.ArrayLike, word_inputs: npt.ArrayLike | None) -> tu
 
 def local_file(file: PathLike) -> Path:
     """Return the path of a file; an address means the file of a published model that was downloaded."""
-    address = os.fspath(file)
-    if "://" not in address:
-        return Path(file)
+    address = str(file)
+    if not isinstance(file, str) or "://" not in address:
+        return to_path(file, "options_file and weight_file must be paths or addresses")
     for model in published.table().values():
         for file_ in model.files:
             if address in file_.addresses:

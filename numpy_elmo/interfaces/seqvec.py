@@ -36,7 +36,6 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from numpy_elmo.corpus.embed import EmbedOptions, FileEmbedding
@@ -45,6 +44,7 @@ from numpy_elmo.corpus.inputs import CorpusInputs, Sentence
 from numpy_elmo.corpus.write import write_npz
 from numpy_elmo.elmo import CorpusReport, Elmo, StatePolicy, load
 from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import check_target
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import pool
@@ -276,7 +276,7 @@ def embed_fasta(
     """
     check_count("batch_residues", batch_residues)
     proteins = Proteins(input, split_char=split_char, id_field=id_field)
-    kind = Path(output).suffix.lower()
+    kind = to_path(output, "output must be a path").suffix.lower()
     if kind not in _SUFFIXES:
         raise InputError(f"{output} must end with .npz, .h5 or .hdf5; give such a name")
     if kind != ".npz":
@@ -344,7 +344,7 @@ def _load(weights: PathLike | None, options: PathLike | None, folder: PathLike |
     if (weights is None) != (options is None) or (folder is not None and weights is not None):
         raise InputError("give weights_file and options_file, or model_directory with both files in it")
     if folder is not None:
-        files = Path(folder).expanduser()
+        files = to_path(folder, "model_directory must be a path")
         if not (files / "weights_file").exists():
             return load(files)
         weights, options = files / "weights_file", files / "options_file"

@@ -18,13 +18,13 @@ import copy
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from numpy_elmo.elmo import Elmo, Layers, load
-from numpy_elmo.errors import InputTypeError, MissingExtraError
+from numpy_elmo.errors import MissingExtraError
+from numpy_elmo.files.places import exists, to_path
 from numpy_elmo.interfaces.texts import check_column, check_texts
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.pooling import Pooling, pool
@@ -138,7 +138,12 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         if self.tokenizer is not None:
             return self._embed([self.tokenizer(text) for text in check_column(X, "X")])
-        texts = check_texts(X, "X", "give tokenizer=list for lists of tokens")
+        texts = check_texts(
+            X,
+            "X",
+            "give tokenizer=list for lists of tokens",
+            tokenize="give tokenizer=numpy_elmo.corpus.tokenize",
+        )
         return self._embed([text.split() for text in texts])
 
     def __sklearn_clone__(self) -> ElmoVectorizer:
@@ -172,7 +177,5 @@ def _load_shared(model: str) -> Elmo:
 
 def _absolute(model: str | os.PathLike[str]) -> str:
     """Return a model's name, or its path made absolute, because processes may change their folder."""
-    if not isinstance(model, (str, os.PathLike)):
-        raise InputTypeError(f"model must be a path, a model's name or a loaded Elmo, not {type(model).__name__}")
-    path = Path(model)
-    return str(path.resolve()) if path.exists() else os.fspath(model)
+    path = to_path(model, "model must be a path, a model's name or a loaded Elmo")
+    return str(path.resolve()) if exists(path) else os.fspath(model)

@@ -7,7 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from numpy_elmo.corpus.inputs import warn_if_untokenized
+from numpy_elmo.corpus.tokenize import looks_untokenized
 from numpy_elmo.errors import InputError, InputTypeError
+
+# Texts that are looked at to see whether they are tokenised.
+_SAMPLE = 100
 
 
 def check_column(texts: Any, name: str) -> Iterator[Any]:
@@ -30,8 +35,11 @@ def check_column(texts: Any, name: str) -> Iterator[Any]:
         raise InputTypeError(f"{name} must be a list of texts, not {type(texts).__name__}") from error
 
 
-def check_texts(texts: Any, name: str, lists: str) -> list[str]:
-    """Return a column of strings; `lists` says what to do with lists of tokens."""
+def check_texts(texts: Any, name: str, lists: str, *, tokenize: str) -> list[str]:
+    """Return a column of strings, which are split at spaces.
+
+    Messages say what to do with lists of tokens and, as a warning, how to tokenise what does not look tokenised.
+    """
     column = list(check_column(texts, name))
     for row, text in enumerate(column):
         if not isinstance(text, str):
@@ -39,6 +47,8 @@ def check_texts(texts: Any, name: str, lists: str) -> list[str]:
             raise InputTypeError(
                 f"text {row} of {name} must be a string, not {type(text).__name__} ({text!r:.60}); {remedy}"
             )
+    sample = [text.split() for text in column[:_SAMPLE]]
+    warn_if_untokenized(sum(map(looks_untokenized, sample)), sum(map(len, sample)), name, tokenize)
     return column
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy.typing as npt
@@ -59,7 +58,7 @@ def find_vocabulary(model: ModelFiles, vocab: PathLike | None, softmax: PathLike
         return read_vocabulary(vocab), str(vocab)
     places: list[Place] = [model.place]
     if softmax is not None:
-        places.insert(0, Folder(Path(softmax).parent))
+        places.insert(0, Folder(to_path(softmax, "softmax must be a path").parent))
     for place in places:
         if found := pick(place, "vocab.txt", "vocab*.txt", "vocabulary", remedy="give the right one (vocab=...)"):
             name = place.label(found)

@@ -20,7 +20,7 @@ from numpy_elmo.language_model.surprisal import SentenceSurprisal, Unit, surpris
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.batching import batches
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
-from numpy_elmo.network.checks import check_count, check_sentences, check_tokens, each_sentence, first
+from numpy_elmo.network.checks import as_int, check_count, check_sentences, check_tokens, each_sentence, first
 from numpy_elmo.network.state import BilmState, CarriedState
 
 Combine: TypeAlias = Literal["average", "product", "forward", "backward"]
@@ -177,7 +177,8 @@ class LanguageModel:
         InputError
             If words are not in the vocabulary, or there is none.
         """
-        if isinstance(vocabulary, (int, np.integer)):
+        vocabulary = as_int(vocabulary)
+        if isinstance(vocabulary, int):
             wanted = list(self.vocabulary[: check_count("vocabulary", vocabulary)])
         else:  # of the words to keep, unlike those of a sentence, the order does not matter
             words = list(vocabulary) if isinstance(vocabulary, (set, frozenset)) else vocabulary
@@ -574,7 +575,8 @@ class LanguageModel:
             If there is no such position, k or the temperature is not positive, or `combine` is something else.
         """
         checked = check_tokens(tokens)
-        if isinstance(position, bool) or not isinstance(position, (int, np.integer)):
+        position = as_int(position)
+        if isinstance(position, bool) or not isinstance(position, int):
             raise InputTypeError(f"position must be an int, not {type(position).__name__}")
         if not 0 <= position < len(checked):
             places = f"0 to {len(checked) - 1}" if checked else "none"

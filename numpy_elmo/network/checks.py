@@ -12,6 +12,9 @@ from numpy_elmo.errors import InputError, InputTypeError
 
 Item = TypeVar("Item")
 
+# No count means anything from here on, and C would take no more than a few times as many.
+_TOO_MANY = 1 << 48
+
 
 def check_sentences(sentences: Iterable[Iterable[str]]) -> list[list[str]]:
     """Return sentences as lists of tokens, or say what is wrong with them (`InputTypeError`)."""
@@ -42,18 +45,23 @@ def check_tokens(tokens: Iterable[str], name: str = "tokens") -> list[str]:
 def check_count(name: str, value: Any, minimum: int = 1) -> int:
     """Return a count as an int, whatever kind of integer it is, or say what was expected (`InputError`)."""
     expected = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
-    try:
-        count = minimum - 1 if isinstance(value, (bool, np.bool_)) else operator.index(value)
-    except TypeError:
-        count = minimum - 1
-    if count < minimum:
-        raise InputError(f"{name} must be {expected}, not {value!r}")
+    count = as_int(value)
+    if not isinstance(count, int) or isinstance(count, bool) or not minimum <= count < _TOO_MANY:
+        raise InputError(f"{name} must be {expected}, not {_short(value)}")
     return count
 
 
 def first(items: Sequence[object], n: int = 10) -> str:
     """Return the first n items for a message, and dots if there are more."""
     return ", ".join(map(str, items[:n])) + (", ..." if len(items) > n else "")
+
+
+def as_int(value: Any) -> Any:
+    """Return an integer of any kind as an int, and everything else, bools included, as it is."""
+    try:
+        return value if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        return value
 
 
 def _check_sentence(sentence: Iterable[str], index: int) -> list[str]:

@@ -112,3 +112,15 @@ def test_a_damaged_source_leaves_nothing(tmp_path: Path, damage: str) -> None:
 def test_an_unknown_precision_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="float64"):
         convert(SOURCE, tmp_path / "new", dtype="float64")  # type: ignore[arg-type]
+
+
+def test_paths_are_expanded_and_none_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "lm").symlink_to(SOURCE)
+    softmax, vocab = "~/lm/softmax_weights.hdf5", "~/lm/vocab.txt"
+    assert "vocab.txt" in convert("~/lm", "~/new", softmax=softmax, vocab=vocab).files
+    assert (tmp_path / "new").is_dir()
+    with pytest.raises(OutputError, match="cannot be written"):
+        convert(SOURCE, "a\0b")
+    with pytest.raises(ElmoError, match="no softmax was found"):
+        convert(FIXTURES / "base", tmp_path / "other", vocab=vocab)

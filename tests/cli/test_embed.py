@@ -78,7 +78,9 @@ def test_layers_that_are_not_there(command: Command, layers: str, message: str) 
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 @pytest.mark.parametrize("layers", ["all", "top"])
 def test_pooled_vectors_are_the_rows_of_a_table(command: Command, base: Elmo, pooling: Any, layers: Any) -> None:
-    found = command("--pooling", pooling, "--layers", layers, "--blank-lines", "empty", text="the point\n\nHe said so .\n")
+    found = command(
+        "--pooling", pooling, "--layers", layers, "--blank-lines", "empty", text="the point\n\nHe said so .\n"
+    )
     assert set(found) == {"vectors", "sentence_to_index"}
     rows = [pool(array, pooling) for array in expected(base, ["the point", "", "He said so ."], layers)]
     np.testing.assert_allclose(found["vectors"], np.stack(rows), rtol=0, atol=2e-6)

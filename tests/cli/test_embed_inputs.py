@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 from numpy_elmo import Elmo
 from numpy_elmo.cli import main
 from numpy_elmo.corpus import VectorFile, load_embeddings
+from numpy_elmo.corpus.write import write_offsets
 from numpy_elmo.errors import InputError, InputTypeError
 from tests.agreement.tensorflow_outputs import FIXTURES
 
@@ -52,12 +54,22 @@ def test_a_run_that_is_resumed_keeps_the_places(tmp_path: Path, capsys: pytest.C
     assert "3 sentences, 5 tokens" in capsys.readouterr().out
 
 
-def test_a_document_that_is_too_long_for_an_attribute_has_no_offsets(tmp_path: Path) -> None:
-    out = embed(tmp_path, b"a " * 8000 + b"\n" + b"a " * 8001, "--tokenize", "--top")
+@pytest.mark.parametrize("n", [7999, 8000, 8001, 16000, 20500])
+def test_a_document_of_any_length_has_offsets(tmp_path: Path, n: int) -> None:
+    expected = [(2 * k, 2 * k + 1) for k in range(n)]
+    with h5py.File(tmp_path / "v.hdf5", "w") as file:
+        write_offsets(file.create_dataset("0", data=np.zeros((1, 1, 1), np.float32)).id, expected)
+    with load_embeddings(tmp_path / "v.hdf5") as embeddings:
+        assert embeddings.offsets(0) == expected
+
+
+def test_a_document_of_more_than_an_attribute_is_embedded_with_its_offsets(tmp_path: Path) -> None:
+    out = embed(tmp_path, b"a " * 8001, "--tokenize", "--top")
     with load_embeddings(out) as embeddings:
-        assert embeddings.offsets(0) is not None
-        assert embeddings.offsets(1) is None
-        assert len(embeddings[1]) == 8001
+        assert len(embeddings[0]) == 8001
+        offsets = embeddings.offsets(0)
+    assert offsets is not None
+    assert (len(offsets), offsets[-1]) == (8001, (16000, 16001))
 
 
 @pytest.mark.parametrize(

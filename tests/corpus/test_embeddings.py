@@ -89,6 +89,21 @@ def test_npz_has_its_numbers_in_order_and_other_names_as_they_came(tmp_path: Pat
                 assert embeddings[name][0, 0] == k
 
 
+def test_labels_beside_the_vectors_are_left_out_of_npz_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "v.npz", ids=np.array(["a", "b"]), y=np.arange(2), arr_10=marked(1), arr_9=marked(0))
+    assert order(tmp_path / "v.npz") == [0, 1]
+    np.savez(tmp_path / "v.npz", y=np.arange(2))
+    with load_embeddings(tmp_path / "v.npz") as embeddings, pytest.raises(InputError, match="holds no vectors"):
+        embeddings[0]
+
+
+def test_a_group_among_numbers_is_opened(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "v.hdf5", {"0": marked(0), "1/0": marked(1), "1/10": marked(3), "1/2": marked(2), "2": marked(4)}
+    )
+    assert order(path) == [0, 1, 2, 3, 4]
+
+
 # -- looking up --------------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +195,12 @@ def test_seqvecs_proteins_are_found_by_their_original_id(tmp_path: Path) -> None
     with h5py.File(path, "a") as file:
         for key, identifier in ids.items():
             file[key].attrs["original_id"] = identifier
+    with h5py.File(path, "a") as file:
+        file["00"] = marked(9)  # without an identifier
+    with load_embeddings(path) as embeddings:
+        assert embeddings["00"].flat[0] == 9
+    with h5py.File(path, "a") as file:
+        del file["00"]
     with load_embeddings(path) as embeddings:
         assert [embeddings[name].flat[0] for name in ("sp|P12345|A", "tr/Q9.1", "P3")] == [0, 1, 2]
         assert embeddings.sentence(1) == "tr/Q9.1"

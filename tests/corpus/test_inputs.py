@@ -38,6 +38,10 @@ def columns(sentences: list[list[str]], *tags: str) -> str:
     return "\n\n".join("\n".join(" ".join([word, *tags]) for word in words) for words in sentences) + "\n"
 
 
+def numbered(sentences: list[list[str]], *tags: str) -> str:
+    return "\n\n".join("\n".join(row(str(k), w, *tags) for k, w in enumerate(s, 1)) for s in sentences) + "\n"
+
+
 TEXT = "".join(" ".join(tokens) + "\n" for tokens in SENTENCES)
 CONLL2012 = "".join(
     ["#begin document (bc/x); part 000\n"]
@@ -55,10 +59,15 @@ def read(tmp_path: Path, content: str | bytes, name: str = "in.txt", **options: 
 # -- formats -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a.conllu", "a.CONLLU", "a.ConllU.gz", "a.conll", "a.txt", "a"])
+@pytest.mark.parametrize(
+    "name", ["a.conllu", "a.CONLLU", "a.ConllU.gz", "a.CoNLLu.GZ", "a.conll", "a.tsv", "a.txt", "a"]
+)
 def test_conllu_is_recognised_by_name_or_content(tmp_path: Path, name: str) -> None:
-    content = ("# text = Birds fly .\n" + conllu(SENTENCES)).encode()
-    assert read(tmp_path, gzip.compress(content) if name.endswith("gz") else content, name) == SENTENCES
+    for head in ("# text = Birds fly .\n", "\ufeff", "# licence\n" * 300, "0.1\tx" + "\t_" * 8 + "\n"):
+        for end in ("\n", "\r\n"):
+            content = (head + conllu(SENTENCES)).replace("\n", end).encode()
+            content = gzip.compress(content, mtime=0) if name.lower().endswith("gz") else content
+            assert read(tmp_path, content, name) == SENTENCES
 
 
 @pytest.mark.parametrize(
@@ -73,19 +82,42 @@ def test_conllu_is_recognised_by_name_or_content(tmp_path: Path, name: str) -> N
         columns([["Rain", "fell", "in", "May"]], "VBD"),
         CONLL2012,
         "\n\n".join("\n".join(row(str(k), w, "x", "NN") for k, w in enumerate(s, 1)) for s in SENTENCES),
+        conllu(SENTENCES).replace("\t", "   "),  # CoNLL-U whose tabs became spaces
+        "# global.columns = ID FORM UPOS\n" + numbered(SENTENCES, "NOUN"),
+        numbered(SENTENCES, "NOUN"),
+        "\n\n".join("\n".join(f"B-X {w}" for w in s) for s in SENTENCES),  # tags first
+        columns(SENTENCES, "noun").replace(" ", "\t"),  # tags in small letters
+        "\ufeff" + columns(SENTENCES, "O").replace("\n", "\r\n"),
+        "# newdoc\n" * 200 + columns(SENTENCES, "NN"),
     ],
 )
 def test_columns_are_refused_with_a_remedy_that_works(tmp_path: Path, content: str) -> None:
     for blank_lines in ("error", "skip", "empty"):
-        with pytest.raises(InputError, match=r"CoNLL columns, one token a row; .*format='conll'.*column=0"):
+        with pytest.raises(InputError, match=r"CoNLL columns, one token a row; .*format='conll'") as error:
             read(tmp_path, content, blank_lines=blank_lines)
-    column = {"1": 1, "#": 3}.get(content[0], 0)
+    column = int(str(error.value).partition("column=")[2][0])
     expected = [["Rain", "fell", "in", "May"]] if content.startswith("Rain") else SENTENCES
     assert read(tmp_path, content, format="conll", column=column) == expected
+    assert len(read(tmp_path, content, format="text")) == len(content.splitlines())
 
 
 @pytest.mark.parametrize(
-    "text", ["a b\nc d\n", "A B\nC D\nE F\nG H\n", "1 2\n3 4\n", "the O\n", "x\ty\n", "# one\n# two\n", "a\nb\n\nc\n"]
+    "text",
+    [
+        "# one\n" * 60 + "a\nb\n",
+        "I am\nI was\n",
+        "x\ty\nz\tw\n",
+        "and/or\n",
+        "( a ) b\n",
+        "> a quote\nof it .\n",
+        "a b\nc d\n",
+        "A B\nC D\nE F\nG H\n",
+        "1 2\n3 4\n",
+        "the O\n",
+        "x\ty\n",
+        "# one\n# two\n",
+        "a\nb\n\nc\n",
+    ],
 )
 def test_prose_of_equal_lines_is_no_table(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text) == [line.split() for line in text.splitlines()]
@@ -154,10 +186,45 @@ def test_json_lines_hold_strings_or_tokens(tmp_path: Path) -> None:
         read(tmp_path, '[\n{"text": "a"},\n{"text": "b"}\n]\n')
 
 
-@pytest.mark.parametrize("line", ["['rain', 'fell']", "[ \"it's\", 'a' ]"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "['rain', 'fell']",
+        "[ \"it's\", 'a' ]",
+        "['rain' 'fell']",
+        "('rain', 'fell')",
+        "('rain',)",
+        "[['rain', 'fell'], ['sun']]",
+        "[4, 17, 23]",
+        "1,\"['rain', 'fell']\"",
+    ],
+)
 def test_printed_lists_are_refused(tmp_path: Path, line: str) -> None:
-    with pytest.raises(InputError, match=r"printed lists of tokens; write ' '\.join"):
-        read(tmp_path, f"{line}\n{line}\n")
+    for content in (f"{line}\n{line}\n", f"tokens\n{line}\n{line}\n", f"{line}\n\n[]\n{line}\n", line):
+        with pytest.raises(InputError, match=r"printed lists of tokens; write ' '\.join"):
+            read(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("Rain/NN fell/VBD ./.\n", "a.txt", "trees or tags beside the words"),
+        ("The_DT rain_NN fell_VBD ._.\n", "a.txt", "trees or tags beside the words"),
+        ("(S (NP (NN Rain))\n   (VP (VBD fell)))\n", "a.txt", "trees or tags beside the words"),
+        ("( (S (NP (NN Rain))))\n", "a.mrg", "trees or tags beside the words"),
+        ("id,text\n1,Rain fell .\n", "a.csv", "a table; write the column"),
+        ("id\ttext\n1\tRain fell .\n", "a.TSV", "a table; write the column"),
+        ("id,text\n1,Rain fell .\n", "a.csv.gz", "a table; write the column"),
+        ('[["Rain", "fell"], ["Sun"]]\n', "a.json", "not JSON lines"),
+    ],
+)
+def test_other_layouts_are_named_and_can_be_read_as_text(tmp_path: Path, content: str, name: str, message: str) -> None:
+    data = gzip.compress(content.encode(), mtime=0) if name.endswith("gz") else content.encode()
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, data, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)
+        assert read(tmp_path, data, name, format="text") == [line.split() for line in content.splitlines()]
 
 
 def test_formats_and_policies_that_there_are_not(tmp_path: Path) -> None:

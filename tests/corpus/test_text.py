@@ -6,7 +6,11 @@ import bz2
 import gzip
 import io
 import lzma
+import pickle
+import subprocess
+import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +79,20 @@ def hdf5() -> bytes:
         (TEXT.encode("utf-16-le"), "UTF-16"),
         (TEXT.encode("utf-16-be"), "UTF-16"),
         ("Fuß ó\n".encode("utf-16-be"), "UTF-16"),
+        ("Дождь шёл весь день .\n".encode("utf-16-le"), "UTF-16"),
+        ("雨が 降っ た 。\n".encode("utf-16-be"), "UTF-16"),
+        (gzip.compress("Rain fell .\n".encode("utf-16"), mtime=0), "UTF-16"),
+        ("Rain fell .\n".encode("utf-32"), "UTF-32"),
+        ("Rain fell .\n".encode("utf-32-be"), "UTF-32"),
+        ("Дождь шёл весь день .\n".encode("cp1251"), "another encoding"),
+        ("雨が 降っ た 。 雨が 降っ た 。\n".encode("shift-jis"), "another encoding"),
+        (pickle.dumps(["Rain fell", "Sun shone"], protocol=4), "no text"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\1\0\x08\6\0\0\0", "no text"),
+        (zlib.compress(TEXT.encode() * 9), "no text"),
+        (b"\x7fELF\2\1\1" + b"\0" * 60, "no text"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>", "XML"),
+        (b"<!-- a page -->\n<html>", "HTML"),
+        (b"{\\rtf1 Rain fell .}", "word processor"),
     ],
 )
 @pytest.mark.parametrize("encoding_errors", ["strict", "replace"])
@@ -96,3 +114,33 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "in.txt").write_text(TEXT)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert list(read_sentences("~/in.txt")) == list(read_sentences(Path("~/in.txt"))) == SENTENCES
+
+
+def test_an_xz_file_gets_bounded_memory(tmp_path: Path) -> None:
+    data = lzma.compress(TEXT.encode(), filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 12}])
+    # Byte 16 of the block header says the size of the dictionary: 37 is 1.5 GiB.  Bytes 20 to 23 are a checksum.
+    header = bytearray(data[12:24])
+    assert header[4] == 0
+    header[4] = 37
+    header[8:] = zlib.crc32(header[:8]).to_bytes(4, "little")
+    asking = data[:12] + bytes(header) + data[24:]
+    with pytest.raises(InputError, match="takes more than 256 MiB to unpack; unpack it first"):
+        read(tmp_path, asking)
+    assert read(tmp_path, lzma.compress(TEXT.encode(), preset=9) + b"\0" * 8 + lzma.compress(b"So .\n")) == [
+        *SENTENCES,
+        ["So", "."],
+    ]
+
+
+@pytest.mark.parametrize(("library", "pack"), [("bz2", bz2.compress), ("lzma", lzma.compress)])
+def test_a_python_without_a_library_says_so(tmp_path: Path, library: str, pack: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "packed").write_bytes(pack(TEXT.encode()))
+    (tmp_path / "plain").write_text(TEXT)
+    code = f"import sys\nsys.modules[{library!r}] = sys.modules['_{library}'] = None\n" + (
+        "from numpy_elmo.corpus import read_sentences\n"
+        "print(len(list(read_sentences('plain'))))\n"
+        "try:\n    list(read_sentences('packed'))\n"
+        "except Exception as error:\n    print(type(error).__name__, error)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("2\nInputError this Python cannot unpack ")

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from numpy_elmo.errors import InputError, InputTypeError
+from numpy_elmo.corpus import tokenize
+from numpy_elmo.errors import InputError, InputTypeError, InputWarning
 from numpy_elmo.interfaces import hub
 from numpy_elmo.interfaces.simple_elmo import ElmoModel
 from numpy_elmo.interfaces.sklearn import ElmoVectorizer
@@ -80,6 +81,14 @@ def test_what_is_no_column_of_texts_is_refused(taker: str, texts: Any, kind: typ
         TAKERS[taker](texts)
 
 
+@pytest.mark.parametrize("taker", TAKERS)
+def test_text_that_is_not_tokenised_is_warned_of_with_a_remedy(taker: str) -> None:
+    with pytest.warns(InputWarning, match=r"does not look tokenised.*numpy_elmo\.corpus\.tokenize") as found:
+        TAKERS[taker](["He sat on the bank.", "It didn't rain, she said."] * 80)
+    assert len(found) == 1
+    TAKERS[taker]([" ".join(tokenize("It didn't rain, she said."))])  # warnings are errors here
+
+
 @pytest.mark.parametrize("taker", ["ElmoVectorizer", "get_elmo_substitutes"])
 def test_dicts_are_refused(taker: str) -> None:
     with pytest.raises(InputTypeError, match="not dict, which has no order"):
@@ -110,6 +119,6 @@ def test_a_tokenizer_takes_any_entries_of_a_column_only() -> None:
 
 def test_long_texts_are_shortened_in_messages() -> None:
     with pytest.raises(InputTypeError) as error:
-        check_texts([b"rain" * 1000], "X", "")
+        check_texts([b"rain" * 1000], "X", "", tokenize="")
     assert len(str(error.value)) < 150
     assert "decode it" in str(error.value)

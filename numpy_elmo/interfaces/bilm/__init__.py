@@ -40,7 +40,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeAlias, TypedDict
 
 import numpy as np
@@ -421,10 +420,10 @@ class BidirectionalLanguageModel:
         else:
             data = read_file(to_path(options_file, "the options file must be a path"), OPTIONS)
             lstm = decode_lstm_options(data, str(options_file))
-            with open_arrays(Path(weight_file), str(weight_file)) as file:
+            with open_arrays(to_path(weight_file, "weight_file must be a path"), str(weight_file)) as file:
                 bilm = read_bilm(file, lstm, "float32").prepared(chosen_threads(None), None)
             table_file = weight_file if embedding_weight_file is None else embedding_weight_file
-            with open_arrays(Path(table_file), str(table_file)) as file:
+            with open_arrays(to_path(table_file, "embedding_weight_file must be a path"), str(table_file)) as file:
                 if embedding_weight_file is None and TOKEN_TABLE not in file:
                     raise WeightsError(
                         f"{weight_file} holds no token vectors; give embedding_weight_file, the file that "
@@ -616,7 +615,7 @@ def dump_bilm_embeddings(
     Vocabulary(vocab_file)
     elmo = load(weight_file, options=options_file)
     with new_hdf5(outfile, inputs=(vocab_file, dataset_file, options_file, weight_file)) as file:
-        for line, tokens in enumerate(read_sentences(os.fspath(dataset_file))):
+        for line, tokens in enumerate(read_sentences(dataset_file)):
             [vectors] = elmo.embed([tokens], state="carry", batch_size=1)
             file.create_dataset(str(line), data=vectors, dtype="float32")
 
