@@ -54,7 +54,7 @@ def convert(
     dtype: Literal["float32", "float16"] = "float32",
     options: str | os.PathLike[str] | None = None,
     softmax: str | os.PathLike[str] | None = None,
-    vocab: str | os.PathLike[str] | None = None,
+    vocabulary: str | os.PathLike[str] | None = None,
 ) -> Conversion:
     """Write a model in the published layout.
 
@@ -69,7 +69,7 @@ def convert(
         ``softmax_weights.hdf5`` and ``vocab.txt``.
     dtype : {"float32", "float16"}
         How to store the values.  float16 takes half the space; vectors change by about 1e-3 of their size.
-    options, softmax, vocab : str or path, optional
+    options, softmax, vocabulary : str or path, optional
         As for `numpy_elmo.load` and `LanguageModel.load`.
 
     Returns
@@ -108,12 +108,12 @@ def convert(
         try:
             found = find_softmax(files, softmax)
         except ModelNotFoundError:
-            if softmax is not None or vocab is not None:
+            if softmax is not None or vocabulary is not None:
                 raise
         else:
             with found.open_file() as arrays:
                 _copy(arrays, folder / "softmax_weights.hdf5", (W, B), dtype)
-            words, _ = find_vocabulary(files, vocab, softmax)
+            words, _ = find_vocabulary(files, vocabulary, softmax)
             _write(folder / "vocab.txt", "".join(f"{word}\n" for word in words.words))
         _write(folder / "options.json", encode_options(files.options))
         difference = 0.0

@@ -95,7 +95,7 @@ def add_softmax_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a model with its softmax."""
     add_model_arguments(parser)
     parser.add_argument("--softmax", metavar="FILE", help="softmax weights (found beside the model's)")
-    parser.add_argument("--vocab", metavar="FILE", help="the softmax's words, one a line (found beside it)")
+    parser.add_argument("--vocabulary", metavar="FILE", help="the softmax's words, one a line (found beside it)")
     parser.add_argument(
         "--on-disk", action="store_true", help="read the softmax in blocks instead of keeping it in memory"
     )
@@ -143,7 +143,7 @@ def load_language_model(arguments: argparse.Namespace) -> LanguageModel:
     return LanguageModel.load(
         arguments.model,
         softmax=arguments.softmax,
-        vocab=arguments.vocab,
+        vocabulary=arguments.vocabulary,
         options=arguments.options_file,
         in_memory=not arguments.on_disk,
     )

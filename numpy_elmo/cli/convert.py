@@ -21,7 +21,7 @@ def add_parser(commands: SubParsers) -> None:
     parser.add_argument("--dtype", choices=["float32", "float16"], default="float32", help="stored values (float32)")
     parser.add_argument("--options-file", metavar="FILE", help="options of a model that has none beside it")
     parser.add_argument("--softmax", metavar="FILE", help="softmax weights (found beside the model's)")
-    parser.add_argument("--vocab", metavar="FILE", help="the softmax's words, one per line (found beside it)")
+    parser.add_argument("--vocabulary", metavar="FILE", help="the softmax's words, one per line (found beside it)")
     parser.set_defaults(run=run)
 
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         dtype=arguments.dtype,
         options=arguments.options_file,
         softmax=arguments.softmax,
-        vocab=arguments.vocab,
+        vocabulary=arguments.vocabulary,
     )
     print(f"{done.folder}: {', '.join(done.files)}")
     same = "equal" if done.difference == 0 else f"differ by at most {done.difference:.2g} from"

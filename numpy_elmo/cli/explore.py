@@ -116,9 +116,9 @@ def _load(arguments: argparse.Namespace, corpus: _Corpus) -> Explorer:
     about = {"name": arguments.model, "corpus": corpus.name, "view": view}
     try:
         softmax = find_softmax(files, arguments.softmax)
-        find_vocabulary(files, arguments.vocab, arguments.softmax)
+        find_vocabulary(files, arguments.vocabulary, arguments.softmax)
     except ModelNotFoundError as error:
-        if arguments.softmax is not None or arguments.vocab is not None:
+        if arguments.softmax is not None or arguments.vocabulary is not None:
             raise
         return analysis.explore.Explorer(load(files), no_words=with_flags(error, arguments), **about)
     with softmax.open_file() as opened:

@@ -51,7 +51,7 @@ WINDOW = 1024
 WINDOW_TOKENS = 1 << 15
 
 # Raised when unfinished files of an earlier version can no longer be resumed.
-FORMAT = 2
+FORMAT = 3
 
 Progress: TypeAlias = Callable[[CorpusReport], object]
 

@@ -22,7 +22,7 @@ PathLike: TypeAlias = "str | os.PathLike[str]"
 
 W, B = "softmax/W", "softmax/b"
 REMEDY = (
-    "give it (softmax=..., vocab=...), or fetch it with the model: numpy_elmo.download(NAME, softmax=True).  "
+    "give it (softmax=..., vocabulary=...), or fetch it with the model: numpy_elmo.download(NAME, softmax=True).  "
     "Not every published model has one"
 )
 
@@ -60,11 +60,11 @@ def find_vocabulary(model: ModelFiles, vocab: PathLike | None, softmax: PathLike
     if softmax is not None:
         places.insert(0, Folder(to_path(softmax, "softmax must be a path").parent))
     for place in places:
-        if found := pick(place, "vocab.txt", "vocab*.txt", "vocabulary", remedy="give the right one (vocab=...)"):
+        if found := pick(place, "vocab.txt", "vocab*.txt", "vocabulary", remedy="give the right one (vocabulary=...)"):
             name = place.label(found)
             return decode_vocabulary(place.read(found, VOCABULARY), name), name
     raise ModelNotFoundError(
-        f"no vocabulary (vocab*.txt, one word per line) was found beside {model.name}; give it (vocab=...)"
+        f"no vocabulary (vocab*.txt, one word per line) was found beside {model.name}; give it (vocabulary=...)"
     )
 
 

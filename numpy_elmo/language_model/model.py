@@ -98,7 +98,7 @@ class LanguageModel:
         model: PathLike,
         *,
         softmax: PathLike | None = None,
-        vocab: PathLike | None = None,
+        vocabulary: PathLike | None = None,
         options: PathLike | None = None,
         dtype: Literal["float32", "float64"] = "float32",
         in_memory: bool = True,
@@ -112,7 +112,7 @@ class LanguageModel:
         softmax : str or path, optional
             HDF5 file with ``softmax/W`` (V, P) and ``softmax/b`` (V,).  By default the model's own weight file, if
             they are in it, or else ``*softmax*.hdf5`` beside it.
-        vocab : str or path, optional
+        vocabulary : str or path, optional
             Text file with the V words, one a line.  By default ``vocab*.txt`` beside the softmax.
         options : str or path, optional
             The model's options file.
@@ -141,7 +141,7 @@ class LanguageModel:
         """
         files = find_model(model, options)
         found = find_softmax(files, softmax)
-        words, words_name = find_vocabulary(files, vocab, softmax)
+        words, words_name = find_vocabulary(files, vocabulary, softmax)
         elmo = load(files, dtype=dtype)
         weights = read_softmax(
             found,

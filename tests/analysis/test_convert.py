@@ -118,9 +118,9 @@ def test_paths_are_expanded_and_none_is_passed_over(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "lm").symlink_to(SOURCE)
     softmax, vocab = "~/lm/softmax_weights.hdf5", "~/lm/vocab.txt"
-    assert "vocab.txt" in convert("~/lm", "~/new", softmax=softmax, vocab=vocab).files
+    assert "vocab.txt" in convert("~/lm", "~/new", softmax=softmax, vocabulary=vocab).files
     assert (tmp_path / "new").is_dir()
     with pytest.raises(OutputError, match="cannot be written"):
         convert(SOURCE, "a\0b")
     with pytest.raises(ElmoError, match="no softmax was found"):
-        convert(FIXTURES / "base", tmp_path / "other", vocab=vocab)
+        convert(FIXTURES / "base", tmp_path / "other", vocabulary=vocab)

@@ -36,7 +36,7 @@ options, model = folder / "options.json", Path(sys.argv[5])
 
 def use(path):
     if kind == "softmax":
-        return LanguageModel.load(model, softmax=path, vocab=model / "vocab.txt")
+        return LanguageModel.load(model, softmax=path, vocabulary=model / "vocab.txt")
     return model_digest(load(path, options=options))
 
 use(folder / f"{kind}.hdf5")
@@ -144,7 +144,7 @@ def copy_as(libver: object, source: Path, target: Path) -> None:
 def test_newer_layouts_load_or_are_refused_by_name(tmp_path: Path, libver: object) -> None:
     model = FIXTURES / "language_model"
     copy_as(libver, model / "softmax_weights.hdf5", tmp_path / "softmax.hdf5")  # up to eight links in a group
-    LanguageModel.load(model, softmax=tmp_path / "softmax.hdf5", vocab=model / "vocab.txt")
+    LanguageModel.load(model, softmax=tmp_path / "softmax.hdf5", vocabulary=model / "vocab.txt")
     copy_as(libver, ONE_LAYER / "weights.hdf5", tmp_path / "weights.hdf5")
     found = load_bytes((tmp_path / "weights.hdf5").read_bytes())
     assert isinstance(found, WeightsError)

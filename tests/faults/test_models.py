@@ -239,7 +239,7 @@ def test_a_small_softmax_cannot_take_much_memory(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "softmax.hdf5", "w") as file:
         file.create_dataset("softmax/W", (n_words, width), "f4", maxshape=(None, None), chunks=(1 << 15, 1 << 14))
         file.create_dataset("softmax/b", (n_words,), "f4", chunks=(1024,))
-    words = f"softmax={str(tmp_path / 'softmax.hdf5')!r}, vocab={str(tmp_path / 'vocab.txt')!r}"
+    words = f"softmax={str(tmp_path / 'softmax.hdf5')!r}, vocabulary={str(tmp_path / 'vocab.txt')!r}"
     found = outcome_with_memory(f"LanguageModel.load({str(LANGUAGE_MODEL)!r}, {words})", 1 << 30)
     assert "in chunks of 2,147,483,648 bytes" in found
 
@@ -350,7 +350,7 @@ def test_a_named_pipe_or_a_device_is_refused_without_waiting(pipe: Path, model_f
         with pytest.raises(InputError, match="no regular file"):
             read_vocabulary(path)
         with pytest.raises(WeightsError, match="no regular file"):
-            LanguageModel.load(LANGUAGE_MODEL, softmax=path, vocab=LANGUAGE_MODEL / "vocab.txt")
+            LanguageModel.load(LANGUAGE_MODEL, softmax=path, vocabulary=LANGUAGE_MODEL / "vocab.txt")
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "\udcff"])
@@ -375,7 +375,7 @@ def test_paths_of_the_wrong_type_are_named(path: Any, model_folder: Path) -> Non
         with pytest.raises(InputTypeError, match="must be a path"):
             LanguageModel.load(LANGUAGE_MODEL, softmax=path)
         with pytest.raises(InputTypeError, match="must be a path"):
-            LanguageModel.load(LANGUAGE_MODEL, vocab=path)
+            LanguageModel.load(LANGUAGE_MODEL, vocabulary=path)
 
 
 # -- options ---------------------------------------------------------------------------------------------------------
@@ -466,7 +466,9 @@ def test_a_softmax_of_the_wrong_kind_is_named(tmp_path: Path, kind: str, name: s
         replace_dataset(file, name, make)
     for in_memory in (True, False):
         with pytest.raises(WeightsError, match=name):
-            LanguageModel.load(LANGUAGE_MODEL, softmax=path, vocab=LANGUAGE_MODEL / "vocab.txt", in_memory=in_memory)
+            LanguageModel.load(
+                LANGUAGE_MODEL, softmax=path, vocabulary=LANGUAGE_MODEL / "vocab.txt", in_memory=in_memory
+            )
 
 
 @pytest.mark.parametrize("kind", WRONG)

@@ -278,7 +278,7 @@ def test_a_vocabulary_with_more_than_a_word_in_a_line_is_refused(tmp_path: Path,
     path = tmp_path / "vocab.txt"
     path.write_text("\n".join([*words[:5], line, *words[6:]]), encoding="utf-8")
     with pytest.raises(InputError, match="line 6 holds more than a word"):
-        LanguageModel.load(LANGUAGE_MODEL, vocab=path)
+        LanguageModel.load(LANGUAGE_MODEL, vocabulary=path)
     path.write_text("\n".join([*words[:3], *(f"{word},3" for word in words[3:] if word)]), encoding="utf-8")
     with pytest.raises(InputError, match="counts beside the words"):
-        LanguageModel.load(LANGUAGE_MODEL, vocab=path)
+        LanguageModel.load(LANGUAGE_MODEL, vocabulary=path)

@@ -100,18 +100,18 @@ def test_where_softmax_and_vocabulary_are_found(made: LanguageModel, folder: Pat
     shutil.move(folder / "vocab.txt", tmp_path / "words.txt")
     with pytest.raises(ModelNotFoundError, match="no vocabulary"):
         LanguageModel.load(folder)
-    assert LanguageModel.load(folder, softmax=apart, vocab=tmp_path / "words.txt").next_words(["the"]) == expected
+    assert LanguageModel.load(folder, softmax=apart, vocabulary=tmp_path / "words.txt").next_words(["the"]) == expected
     shutil.copy(tmp_path / "words.txt", tmp_path / "vocab-2016.txt")
     assert LanguageModel.load(folder, softmax=apart).next_words(["the"]) == expected
     shutil.copy(tmp_path / "words.txt", tmp_path / "vocab-2017.txt")
-    with pytest.raises(InputError, match=r"several files.*vocab-2016\.txt, vocab-2017\.txt.*vocab=\.\.\."):
+    with pytest.raises(InputError, match=r"several files.*vocab-2016\.txt, vocab-2017\.txt.*vocabulary=\.\.\."):
         LanguageModel.load(folder, softmax=apart)
     with pytest.raises(ModelNotFoundError, match="no such softmax"):
         LanguageModel.load(folder, softmax=tmp_path / "none.hdf5")
     with pytest.raises(ModelNotFoundError, match="no such vocabulary"):
-        LanguageModel.load(folder, vocab=tmp_path / "none.txt")
+        LanguageModel.load(folder, vocabulary=tmp_path / "none.txt")
     with pytest.raises(WeightsError, match="JSON, not HDF5"):
-        LanguageModel.load(folder, softmax=options_file, vocab=tmp_path / "words.txt")
+        LanguageModel.load(folder, softmax=options_file, vocabulary=tmp_path / "words.txt")
 
 
 def test_several_softmaxes_and_a_zip_with_one(made: LanguageModel, folder: Path, tmp_path: Path) -> None:

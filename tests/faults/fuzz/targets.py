@@ -119,7 +119,7 @@ def fuzz_weights(data: bytes) -> Any:
 def fuzz_softmax(data: bytes) -> Any:
     """Load a language model with a changed softmax."""
     softmax = _file(changed(_fixture("softmax_weights.hdf5"), data), "softmax.hdf5")
-    return LanguageModel.load(LANGUAGE_MODEL, softmax=softmax, vocab=LANGUAGE_MODEL / "vocab.txt")
+    return LanguageModel.load(LANGUAGE_MODEL, softmax=softmax, vocabulary=LANGUAGE_MODEL / "vocab.txt")
 
 
 def fuzz_zip(data: bytes) -> Any:
