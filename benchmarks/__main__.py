@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import language_model, plots, products, report, run
+from benchmarks import explorer, language_model, plots, products, report, run
 
 COMMANDS = {
     "run": (run, "measure speed, memory and size, beside the peers, and write JSON"),
     "report": (report, "render the figures as Markdown tables"),
     "plot": (plots, "draw the figures"),
     "language-model": (language_model, "what full normalisation costs, in matrix products"),
+    "explorer": (explorer, "how long the page of the explorer waits for its answers"),
     "products": (products, "products in every form, by number of rows"),
 }
 

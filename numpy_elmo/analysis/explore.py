@@ -251,7 +251,7 @@ class Explorer:
         trace = self.elmo.trace(tokens)
         return {
             "tokens": tokens,
-            "cosines": _packed(views.similarities(self.elmo, tokens)),
+            "cosines": _packed(views.similarities(self._embedded(tuple(tokens)))),
             "gates": {
                 direction: [
                     {"units": found.units.tolist(), "values": _packed(np.stack(list(found.values.values())))}
@@ -264,7 +264,8 @@ class Explorer:
 
     def compare(self, tokens: Sequence[str], others: Sequence[str]) -> Json:
         """Return the cosines of the tokens of two sentences, of the shape (layers + 1, tokens, others)."""
-        return {"cosines": _packed(views.similarities(self.elmo, _checked(tokens), _checked(others)))}
+        both = (self._embedded(tuple(_checked(sentence))) for sentence in (tokens, others))
+        return {"cosines": _packed(views.similarities(*both))}
 
     def words(self, tokens: Sequence[str], position: int) -> Json:
         """Return the words that are expected before a token, in its place and after it, with their probabilities."""

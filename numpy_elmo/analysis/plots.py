@@ -167,7 +167,9 @@ def similarity(elmo: Elmo, tokens: Iterable[str], *, theme: Theme = "light") -> 
         If the sentence is a string instead of a list of tokens.
     """
     sentence = check_tokens(tokens)
-    cosines = views.similarities(elmo, sentence)  # [L + 1, N, N]
+    if not sentence:
+        raise InputError("the sentence has no tokens; give at least one")
+    cosines = views.similarities(elmo.embed([sentence])[0])  # [L + 1, N, N]
     size = max(2.6, 0.3 * len(sentence))
     figure = _figure(len(cosines) * size + 2.4, size + 1.6, theme)
     lowest = min(0.0, float(cosines.min()))

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_elmo.analysis.words import without_unknown
-from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import InputError
 from numpy_elmo.language_model import LanguageModel, WordScore
 from numpy_elmo.layers.arrays import Array, check_vectors
@@ -43,37 +42,37 @@ _ROUNDS = 100
 _SAMPLE = 2000
 
 
-def similarities(elmo: Elmo, tokens: Iterable[str], others: Iterable[str] | None = None) -> Array:
+def similarities(vectors: npt.ArrayLike, others: npt.ArrayLike | None = None) -> Array:
     r"""Return the cosine of every two tokens in every layer, :math:`u \cdot v / (\|u\| \, \|v\|)`.
 
     Parameters
     ----------
-    elmo : Elmo
-        The model.
-    tokens : iterable of str
-        A sentence; at least one token.
-    others : iterable of str, optional
-        A second sentence, to compare the tokens of the first one with; itself by default.
+    vectors : ndarray, shape (..., n_tokens, n_features)
+        The vectors of a sentence, of one layer or of all.
+    others : ndarray, shape (..., n_others, n_features), optional
+        Those of a second sentence, to compare the tokens of the first one with; itself by default.
 
     Returns
     -------
-    ndarray, shape (n_layers + 1, n_tokens, n_others)
+    ndarray, shape (..., n_tokens, n_others)
 
     Raises
     ------
-    InputError
-        If a sentence has no token.
     InputTypeError
-        If a sentence is a string instead of a list of tokens.
+        If the vectors are not arrays of numbers.
+    InputError
+        If they have less than two axes.
+
+    Examples
+    --------
+    >>> import numpy_elmo
+    >>> [vectors] = numpy_elmo.load("tiny").embed([["They", "sat", "down", "."]])
+    >>> similarities(vectors).shape
+    (3, 4, 4)
     """
-    sentences = [check_tokens(tokens)]
-    if others is not None:
-        sentences.append(check_tokens(others, "others"))
-    if not all(sentences):
-        raise InputError("the sentence has no tokens; give at least one")
-    vectors = elmo.embed(sentences)
-    units = [v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), _TINY) for v in vectors]  # [L + 1, N, 2 P]
-    cosines: Array = units[0] @ units[-1].swapaxes(1, 2)
+    u, v = (check_vectors(given) for given in (vectors, vectors if others is None else others))
+    u, v = (array / np.maximum(np.linalg.norm(array, axis=-1, keepdims=True), _TINY) for array in (u, v))
+    cosines: Array = u @ v.swapaxes(-1, -2)
     return cosines
 
 

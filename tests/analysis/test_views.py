@@ -15,14 +15,16 @@ from tests.agreement.tensorflow_outputs import FIXTURES
 
 
 def test_similarities_of_two_sentences_are_scikit_learns(base: Elmo) -> None:
-    one, other = ["rain", "fell", "."], ["the", "sun", "shone", "again"]
-    found = views.similarities(base, one, other)
-    vectors, others = base.embed([one]), base.embed([other])
-    assert found.shape == (base.n_layers + 1, 3, 4)
-    for layer in range(base.n_layers + 1):
-        np.testing.assert_allclose(found[layer], cosine_similarity(vectors[0][layer], others[0][layer]), atol=1e-5)
-    with pytest.raises(InputError, match="no tokens"):
-        views.similarities(base, one, [])
+    one, other = base.embed([["rain", "fell", "."], ["the", "sun", "shone", "again"]])
+    for others in (one, other):
+        found = views.similarities(one, others)
+        assert found.shape == (base.n_layers + 1, 3, others.shape[1])
+        for layer in range(base.n_layers + 1):
+            np.testing.assert_allclose(found[layer], cosine_similarity(one[layer], others[layer]), atol=1e-5)
+    np.testing.assert_array_equal(views.similarities(one), views.similarities(one, one))
+    assert views.similarities(np.zeros((2, 3))).tolist() == [[0, 0], [0, 0]]
+    with pytest.raises(InputError, match="must have the shape"):
+        views.similarities([1, 2])
 
 
 @pytest.mark.parametrize("shape", [(400, 12), (9, 40)])
