@@ -120,6 +120,17 @@ def test_a_file_that_always_fails_is_named_and_the_others_finish(client: Client,
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["one.txt-00000.hdf5", "two.txt-00000.hdf5"]
 
 
+@pytest.mark.parametrize(("blank_lines", "n_sentences"), [("empty", 3), ("skip", 2)])
+def test_blank_lines_are_named_and_the_remedy_works(
+    client: Client, tmp_path: Path, blank_lines: str, n_sentences: int
+) -> None:
+    (tmp_path / "in.txt").write_text("the bank\n\na river\n")
+    arguments = (tmp_path / "in.txt", BASE, tmp_path / "out")
+    with pytest.raises(PartsFailedError, match=r"1 blank line.*blank_lines='empty' or 'skip'"):
+        embed_files(*arguments, client=client)
+    assert embed_files(*arguments, client=client, blank_lines=blank_lines).n_sentences == n_sentences
+
+
 def test_a_part_made_otherwise_is_refused(client: Client, tmp_path: Path) -> None:
     write_texts(tmp_path / "in")
     arguments = (str(tmp_path / "in" / "two.txt"), BASE, tmp_path / "out")
