@@ -13,7 +13,7 @@ from numpy_elmo import CarriedState, CorpusReport, LanguageModel, ScalarMix, cor
 from numpy_elmo.analysis.convert import Conversion
 from numpy_elmo.analysis.neighbors import Neighbor
 from numpy_elmo.analysis.pairs import Accuracy, MinimalPair, score_pairs
-from numpy_elmo.analysis.verify import Check, VerifyReport
+from numpy_elmo.analysis.verify import Check, FoundFile, VerifyReport
 from numpy_elmo.interfaces import hub
 from numpy_elmo.interfaces.sklearn import ElmoVectorizer
 from numpy_elmo.language_model import SurprisalRow, WordScore
@@ -62,10 +62,15 @@ def test_no_public_object_prints_its_arrays(tmp_path: Path) -> None:
             corpus.WordVectors(words, np.zeros((500, 8))),
             *(*model.log_probs([words]), *model.surprisal([words]), model.perplexity(sentences)),
             score_pairs(model, [MinimalPair(("the",), ("bank",))] * 500),
-            VerifyReport("a folder", None, (check,) * 500, ("a note",) * 500),
+            VerifyReport("a folder", None, (check,) * 500, ("a note",) * 500, ()),
             *(module, module.signatures["default"](["a"] * 500)),
             # Records of a few words and numbers each.
-            *(check, Conversion(tmp_path, ("weights.hdf5",), 0.0), WordScore("word", -1.0)),
+            *(
+                check,
+                FoundFile("weights.hdf5", 1, "0"),
+                Conversion(tmp_path, ("weights.hdf5",), 0.0),
+                WordScore("word", -1.0),
+            ),
             *(MinimalPair(("the",), ("bank",)), Accuracy("all", "all", 1, 0, 0, 1.0, 1.0, 1.0)),
             *(Neighbor(1.0, 1, 0, ["the"]), SurprisalRow(0, 0, "word", 1.0, 1.0, 1.0, 1, unknown=False)),
             *(hub.TensorInfo(np.dtype("float32"), (None, 3)), ElmoVectorizer("tiny")),

@@ -18,7 +18,7 @@ from numpy_elmo.elmo import Elmo, load
 from numpy_elmo.errors import InputError, ModelNotFoundError, OptionsError, WeightsError
 from numpy_elmo.files import published
 from numpy_elmo.files.download import Digest, digest
-from numpy_elmo.files.find import find_model, pick_options, pick_weights
+from numpy_elmo.files.find import find_model, pick_options, pick_safetensors, pick_torch_file, pick_weights
 from numpy_elmo.files.places import ZIP_ERRORS, Folder, to_path
 from numpy_elmo.files.published import ArchiveMember, Measure, PublishedFile, PublishedModel, RecordedRun
 from numpy_elmo.layers.arrays import Array
@@ -51,6 +51,25 @@ class Check:
 
 
 @dataclass(frozen=True)
+class FoundFile:
+    """A file of the model.
+
+    Attributes
+    ----------
+    name : str
+        Its name, without its folder.
+    size : int
+        In bytes.
+    sha256 : str
+        Its checksum, in hexadecimal digits.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class VerifyReport:
     """What `verify` found.
 
@@ -64,12 +83,15 @@ class VerifyReport:
         All checks, in order.
     notes : tuple of str
         What could not be checked, and why.
+    files : tuple of FoundFile
+        The model's files, whether something is on record of them or not.
     """
 
     model: str
     published_as: str | None
     checks: tuple[Check, ...]
     notes: tuple[str, ...]
+    files: tuple[FoundFile, ...]
 
     def __repr__(self) -> str:
         n_failed = sum(not check.ok for check in self.checks)
@@ -111,31 +133,33 @@ def verify(model: str | os.PathLike[str], *, name: str | None = None) -> VerifyR
     if not path.exists() and not path.with_name(f"{path.name}.index").exists():
         if not (isinstance(model, str) and published.is_name(model)):
             raise ModelNotFoundError(f"{path}: there is no such file or folder; give a folder, a zip or a model's name")
-        named = None if model == published.EMBEDDED else published.lookup(model)
+        named = published.lookup(model)
         path = _find_anyhow(named, model)
         row = row or named
     if row is None:
         row = _recognise(path)
+    files: list[FoundFile] = []
     if row is None:
+        files += [_found(own)[0] for own in _own_files(path)]
         notes.append(
             "this is none of the published models, as far as can be told, so there is no checksum and no number to "
             "compare with; name the model that it should be, if it should be one"
         )
     else:
-        file_checks, file_notes = check_files(path, row)
+        file_checks, file_notes, files = check_files(path, row)
         checks += file_checks
         notes += file_notes
     name_of_check = "layout fits the options, all values are finite"
     try:
-        files = find_model(path)
-        elmo = load(files)
+        found = find_model(path)
+        elmo = load(found)
     except (OptionsError, WeightsError) as error:
         checks.append(Check(name_of_check, "yes", str(error), None, None, ok=False))
         notes.append("no vectors were computed, since the model cannot be loaded")
-        return _report(model, row, checks, notes)
+        return _report(model, row, checks, notes, files)
     checks.append(Check(name_of_check, "yes", "yes", None, None, ok=True))
-    if files.damaged is not None:
-        bad = ", ".join(files.damaged()) or "none"
+    if found.damaged is not None:
+        bad = ", ".join(found.damaged()) or "none"
         checks.append(
             Check("arrays with another checksum than written with them", "none", bad, None, None, bad == "none")
         )
@@ -145,25 +169,28 @@ def verify(model: str | os.PathLike[str], *, name: str | None = None) -> VerifyR
         checks += check_seqvec(elmo, published.data_folder() / "seqvec-reference.npz")
     elif row is not None:
         notes.append(f"no numbers computed with {row.name} are on record, so its vectors were not compared")
-    return _report(model, row, checks, notes)
+    return _report(model, row, checks, notes, files)
 
 
 def _report(
-    model: str | os.PathLike[str], row: PublishedModel | None, checks: list[Check], notes: list[str]
+    model: str | os.PathLike[str],
+    row: PublishedModel | None,
+    checks: list[Check],
+    notes: list[str],
+    files: list[FoundFile],
 ) -> VerifyReport:
-    return VerifyReport(str(model), None if row is None else row.name, tuple(checks), tuple(notes))
+    return VerifyReport(str(model), None if row is None else row.name, tuple(checks), tuple(notes), tuple(files))
 
 
-def _find_anyhow(row: PublishedModel | None, name: str) -> Path:
+def _find_anyhow(row: PublishedModel, name: str) -> Path:
     """Return where a model is, even if a file has the wrong size: to report that is what `verify` is for."""
-    if row is not None:
-        folder = published.cache_folder() / row.name
-        if all((folder / file.file_name).is_file() for file in row.wanted()):
-            return published.location(row, folder)
+    folder = published.cache_folder() / row.name
+    if name != published.EMBEDDED and all((folder / file.file_name).is_file() for file in row.wanted()):
+        return published.location(row, folder)
     return published.find(name)
 
 
-def check_files(path: Path, row: PublishedModel) -> tuple[list[Check], list[str]]:
+def check_files(path: Path, row: PublishedModel) -> tuple[list[Check], list[str], list[FoundFile]]:
     """Check files against the sizes and checksums on record.
 
     Parameters
@@ -179,30 +206,49 @@ def check_files(path: Path, row: PublishedModel) -> tuple[list[Check], list[str]
         The checks.
     notes : list of str
         The files of which nothing is on record.
+    files : list of FoundFile
+        The files that are there.
     """
     checks: list[Check] = []
     notes: list[str] = []
+    files: list[FoundFile] = []
     for file in row.files:
         found = _path_of(path, file)
         if found is None:
             if file.needed:
                 checks.append(Check(f"{file.file_name}: there", "yes", "no", None, None, ok=False))
             continue
-        on_record = [value for value in (file.size, file.sha256, file.md5) if value is not None]
-        if on_record:
-            with found.open("rb") as opened:
-                checks += _compare(file, digest(opened))
-        else:
+        facts, found_digest = _found(found)
+        files.append(facts)
+        if (file.size, file.sha256, file.md5) == (None, None, None):
             notes.append(f"{file.file_name}: neither size nor checksum is on record")
+        checks += _compare(file, found_digest)
         for member in file.members:
             checks += _check_member(found, member)
-    return checks, notes
+    return checks, notes, files
+
+
+def _found(path: Path) -> tuple[FoundFile, Digest]:
+    with path.open("rb") as opened:
+        facts = digest(opened)
+    return FoundFile(path.name, facts.size, facts.sha256), facts
+
+
+def _own_files(path: Path) -> list[Path]:
+    """Return the files of a model that is not in the table; those of a checkpoint have checksums of their own."""
+    if not path.is_dir():
+        return [path] if path.is_file() else []
+    names: list[str] = []
+    for pick in (pick_options, pick_weights, pick_safetensors, pick_torch_file):
+        with suppress(InputError):  # several fit, and the loading says so
+            names += [name for name in [pick(Folder(path))] if name]
+    return [path / name for name in names]
 
 
 def _compare(file: PublishedFile | ArchiveMember, found: Digest) -> list[Check]:
     checks = []
     if file.size is not None:
-        checks.append(_check_number(f"{file.file_name}: size", float(file.size), float(found.size), 0.0))
+        checks.append(_check_number(f"{file.file_name}: size", file.size, found.size, 0.0))
     md5 = file.md5 if isinstance(file, PublishedFile) else None
     for kind, expected, value in (("sha256", file.sha256, found.sha256), ("md5", md5, found.md5)):
         if expected is not None:
@@ -246,8 +292,9 @@ def _recognise(path: Path) -> PublishedModel | None:
     found = _path_of(path, PublishedFile("weights", "model.hdf5", ()))
     if found is None:
         return None
-    with found.open("rb") as opened:
-        facts = digest(opened)
+    own = published.embedded()
+    weights += [(own, file) for file in own.files if file.role == "weights"]
+    _, facts = _found(found)
     return next((row for row, file in weights if facts.sha256 == file.sha256 or facts.md5 == file.md5), None)
 
 

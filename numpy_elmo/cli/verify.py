@@ -1,11 +1,20 @@
-"""``numpy-elmo verify``: check a model against what is on record of the published ones."""
+"""``numpy-elmo verify``: check a model against what is on record, and print a report that an issue can hold."""
 
 from __future__ import annotations
 
 import argparse
+import platform
+import sys
+from pathlib import Path
 
+import h5py
+import numpy as np
+
+import numpy_elmo
 from numpy_elmo.analysis.verify import Check, verify
 from numpy_elmo.cli.common import SubParsers
+from numpy_elmo.files import published
+from numpy_elmo.layers import blas
 
 
 def add_parser(commands: SubParsers) -> None:
@@ -14,8 +23,8 @@ def add_parser(commands: SubParsers) -> None:
         "verify",
         help="check a model's files and vectors",
         description="Check sizes and checksums on record, that the weights fit the options and are finite, and, for "
-        "models of which others printed numbers, that the same numbers come out. The exit status is 1 if a check "
-        "fails.",
+        "models of which others printed numbers, that the same numbers come out. The report is Markdown, made for "
+        "pasting into an issue. The exit status is 1 if a check fails.",
     )
     parser.add_argument("model", metavar="NAME|DIR", help="name of a downloaded model, folder or zip")
     parser.add_argument("--as", dest="name", metavar="NAME", help="the published model that a folder should be")
@@ -25,14 +34,33 @@ def add_parser(commands: SubParsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print every check."""
     report = verify(arguments.model, name=arguments.name)
-    print(f"{report.model}" + (f", compared with {report.published_as}" if report.published_as else ""))
+    compared = f", compared with {report.published_as}" if report.published_as else ""
+    print(f"### numpy-elmo verify: {Path(report.model).name}{compared}\n")  # the folder is nobody's business
+    print(f"- {_environment()}")
+    for file in report.files:
+        print(f"- {file.name}: {file.size:,} bytes, sha256 {file.sha256}")
+    print("\n```text")
     for check in report.checks:
         print(_row(check))
     for note in report.notes:
         print(f"note  {note}")
     failed = sum(not check.ok for check in report.checks)
-    print(f"{len(report.checks)} checks, {failed} failed")
+    print(f"{len(report.checks)} checks, {failed} failed\n```")
+    if report.published_as not in (None, published.EMBEDDED):
+        print("Please paste this report into an issue of numpy_elmo: see README.md, Models", file=sys.stderr)
     return 0 if report.ok else 1
+
+
+def _environment() -> str:
+    """Return what a difference may come from."""
+    versions = (
+        f"numpy_elmo {numpy_elmo.__version__}",
+        f"NumPy {np.__version__} (OpenBLAS kernels: {blas.kernel()})",
+        f"h5py {h5py.__version__} (HDF5 {h5py.version.hdf5_version})",
+        f"Python {platform.python_version()}",
+        f"{platform.system()} {platform.machine()}",
+    )
+    return ", ".join(versions)
 
 
 def _row(check: Check) -> str:

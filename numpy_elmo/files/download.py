@@ -18,6 +18,7 @@ from numpy_elmo.files import published
 from numpy_elmo.files.hdf5 import is_web_page, open_checked
 from numpy_elmo.files.places import OPTIONS, read_file, to_path
 from numpy_elmo.files.published import PublishedFile, PublishedModel
+from numpy_elmo.files.tar import is_whole
 from numpy_elmo.files.writing import new_file
 
 MIRROR_VARIABLE = "NUMPY_ELMO_MIRROR"
@@ -157,7 +158,7 @@ def _content_fault(path: Path, file: PublishedFile) -> str | None:
     if file.role in ("weights", "softmax"):
         return None if _opens_as_hdf5(path) else f"it is {what}, not a whole HDF5 file"
     if file.role == "archive":
-        return None if zipfile.is_zipfile(path) else f"it is {what}, not a whole zip"
+        return None if zipfile.is_zipfile(path) or is_whole(path) else f"it is {what}, not a whole zip or tar.gz"
     if file.role == "options":
         return None if _is_options(path) else f"it is {what}, not the JSON of a model's options"
     return f"it is {what if head else 'empty'}, not a vocabulary" if page or not head else None

@@ -143,8 +143,16 @@ def table() -> Mapping[str, PublishedModel]:
     )
 
 
+def embedded() -> PublishedModel:
+    """Return the row of the model that comes with numpy_elmo, which is not in the table: ``tiny/record.json``."""
+    raw = json.loads((data_folder() / EMBEDDED / "record.json").read_text(encoding="utf-8"))
+    return _parse_model(raw, raw["runs"])
+
+
 def lookup(name: str) -> PublishedModel:
     """Return a row by its name, or ``nlpl-<id>``; `ModelNotFoundError` lists the names that there are."""
+    if name == EMBEDDED:
+        return embedded()
     models = table()
     if name in models:
         return models[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import shutil
@@ -18,6 +19,7 @@ from typing import BinaryIO, cast
 from numpy_elmo.errors import OutputError, WeightsError
 from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION
 from numpy_elmo.files.places import Folder
+from numpy_elmo.files.writing import output_errors
 
 GZIP, USTAR = b"\x1f\x8b", b"ustar"
 MAX_MEMBERS = 10_000
@@ -25,6 +27,9 @@ SPARE_BYTES = 64 << 20  # left free where an archive is unpacked
 
 # What the standard library raises where an archive is damaged.
 TAR_ERRORS = (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, IndexError, KeyError, struct.error)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+ROOM = "set the environment variable TMPDIR to a larger folder, or unpack it yourself and give the folder"
 
 # AllenNLP packs the HDF5 file that a model started from beside the model's own weights.
 _NOT_NEEDED = "weight_file"
@@ -60,18 +65,16 @@ def unpacked(path: Path) -> Unpacked | None:
     OutputError
         If there is no room to unpack it.
     """
-    head = b""
-    if path.is_file():
-        with suppress(OSError), path.open("rb") as file:  # the next to open it says why it cannot
-            head = file.read(512)
-    if not head.startswith(GZIP) and head[257:262] != USTAR:
+    opened = _opened(path)
+    if opened is None:
         return None
-    folder = Path(tempfile.mkdtemp(prefix="numpy_elmo."))
+    with output_errors("the temporary folder"):
+        folder = Path(tempfile.mkdtemp(prefix="numpy_elmo."))
     place = Unpacked(folder, path)
     weakref.finalize(place, _remove, folder, os.getpid())
     try:
-        with gzip.open(path) if head.startswith(GZIP) else path.open("rb") as file:
-            stream = _Bounded(cast("BinaryIO", file), path)
+        with opened as file:
+            stream = _Bounded(file, path)
             with tarfile.open(fileobj=cast("BinaryIO", stream), mode="r|") as archive:
                 for number, member in enumerate(archive):
                     if number == MAX_MEMBERS:
@@ -83,8 +86,36 @@ def unpacked(path: Path) -> Unpacked | None:
     except TAR_ERRORS as error:
         if isinstance(error, (WeightsError, OutputError)):
             raise
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise OutputError(f"{path} cannot be unpacked in {folder.parent} ({error.strerror}); {ROOM}") from error
         raise WeightsError(f"{path} is no tar archive, or a damaged one ({error}); fetch it again") from error
     return place
+
+
+def is_whole(path: Path) -> bool:
+    """Say whether a file is a tar archive, as far as its beginning and its checksum tell."""
+    opened = _opened(path)
+    if opened is None:
+        return False
+    try:
+        with opened as file:
+            stream = _Bounded(file, path)
+            while stream.read(1 << 16):
+                pass
+    except (*TAR_ERRORS, WeightsError):
+        return False
+    return True
+
+
+def _opened(path: Path) -> BinaryIO | None:
+    """Open a tar archive, or anything that is packed with gzip; None if a file is no such thing."""
+    head = b""
+    if path.is_file():
+        with suppress(OSError), path.open("rb") as file:  # the next to open it says why it cannot
+            head = file.read(512)
+    if head.startswith(GZIP):
+        return cast("BinaryIO", gzip.open(path))
+    return path.open("rb") if head[257:262] == USTAR else None
 
 
 class _Bounded:
@@ -123,8 +154,7 @@ def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Unpacked) 
     if member.size > free:
         raise OutputError(
             f"{place.archive} has a file of {member.size:,} bytes, and there is room for {max(0, free):,} in "
-            f"{place.path.parent}; set the environment variable TMPDIR to a larger folder, or unpack it and give the "
-            "folder"
+            f"{place.path.parent}; {ROOM}"
         )
     target = place.path.joinpath(*path.parts)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +25,7 @@ from numpy_elmo.files.published import ArchiveMember, Measure, PublishedFile, Pu
 from numpy_elmo.network.state import CarriedState
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
+from weights import record_tiny
 
 SEQVEC_SHA256 = "208baae831e6efb9cb71df13f57aa403f68fee6b598cabed299142b01c167e0d"
 
@@ -255,10 +257,26 @@ def test_the_weights_in_an_archive_are_checked(damaged: bool, tmp_path: Path, mo
     assert failed(report.checks) == (["model.hdf5: sha256"] if damaged else [])
 
 
-def test_the_embedded_model_verifies() -> None:
+def test_the_embedded_model_verifies(tmp_path: Path) -> None:
     report = verify("tiny")
     assert report.ok
-    assert report.published_as is None
+    assert report.published_as == "tiny"
+    assert len(report.checks) == 2 * 4 + 1 + 3 * (8 + 5)
+    assert report.notes == ()
+    changed = Path(shutil.copytree(published.data_folder() / "tiny", tmp_path / "model"))
+    assert verify(changed).published_as == "tiny"
+    perturb(changed)
+    names = failed(verify(changed, name="tiny").checks)
+    assert "weights.hdf5: sha256" in names
+    assert any(name.startswith("TensorFlow") for name in names)
+
+
+def test_what_is_on_record_of_the_embedded_model_is_what_tensorflow_gave() -> None:
+    """If it was trained anew: run tests/fixtures/make_fixtures.py, then weights/record_tiny.py."""
+    path = published.data_folder() / "tiny" / "record.json"
+    before = path.read_bytes()
+    text = record_tiny.record()
+    assert json.loads(before) == json.loads(text)
 
 
 def test_what_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import numpy_elmo
 from numpy_elmo import load
 from numpy_elmo.cli import main
 from numpy_elmo.files import published
@@ -37,7 +40,15 @@ def test_the_command_prints_expected_found_and_difference(
     good = capsys.readouterr().out
     assert "FAIL" not in good
     assert "14 checks, 0 failed" in good
-    assert good.splitlines()[0] == "made, compared with made"
+    lines = good.splitlines()
+    assert lines[0] == "### numpy-elmo verify: made, compared with made"
+    assert lines[2].startswith(f"- numpy_elmo {numpy_elmo.__version__}, NumPy {np.__version__} (OpenBLAS kernels: ")
+    for line, path in zip(lines[3:5], (folder / "options.json", folder / "weights.hdf5"), strict=True):
+        data = path.read_bytes()
+        assert line == f"- {path.name}: {len(data):,} bytes, sha256 {hashlib.sha256(data).hexdigest()}"
+    assert lines[6] == "```text"
+    assert lines[-1] == "```"
+    assert str(folder.parent) not in good  # nobody's business
 
     perturb(folder)
     assert main(["verify", str(folder), "--as", "made"]) == 1

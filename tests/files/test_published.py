@@ -18,7 +18,7 @@ README = Path(__file__).parents[2] / "weights" / "README.md"
 
 NAMES = [
     *("small", "medium", "original", "5.5B", "pt", "pt-wikipedia", "pt-brwac", "ja", "de", "eu", "pubmed", "seqvec"),
-    "polish",
+    *("clinical", "catELMo", "catELMo-Shallow", "catELMo-Deep", "google-elmo", "polish"),
     *(f"nlpl-{number}" for number in (193, 201, 202, 203, 209, 210, 211, 217, 218, 225)),
 ]
 
@@ -81,7 +81,7 @@ def test_the_facts_of_the_original_model() -> None:
 
 def test_numbers_on_record_belong_to_models_in_the_table_and_fit_their_runs() -> None:
     raw = json.loads((published.data_folder() / "models.json").read_text(encoding="utf-8"))
-    assert set(raw["runs"]) == {"small", "original", "5.5B"}
+    assert set(raw["runs"]) == {"small", "original", "5.5B", "google-elmo"}
     for name in raw["runs"]:
         assert all(run["source"] for run in raw["runs"][name])
         for run in published.lookup(name).runs:

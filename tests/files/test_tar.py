@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import gzip
 import io
@@ -85,6 +86,25 @@ def test_an_archive_needs_room(tmp_path: Path, temporary: Path, monkeypatch: pyt
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=tar.SPARE_BYTES + 1000))
     with pytest.raises(OutputError, match=r"room for 1,000 in .*temporary; set the environment variable TMPDIR"):
         load(path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(OutputError, match=r"No space left on device\); set the environment variable TMPDIR"):
+        load(path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(OutputError, match=r"temporary folder cannot be written.*nowhere"):
+        load(path)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_download_knows_a_whole_archive(tmp_path: Path, mode: str) -> None:
+    path = pack(CHECKPOINTS / "hub", tmp_path / "elmo.tar", mode)
+    assert tar.is_whole(path)
+    path.write_bytes(path.read_bytes()[:200])
+    assert not tar.is_whole(path)
 
 
 # -- hostile archives ------------------------------------------------------------------------------------------------
