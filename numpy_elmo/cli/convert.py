@@ -13,10 +13,10 @@ def add_parser(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "convert",
         help="write a model in the published layout",
-        description="Write any readable model (a TensorFlow checkpoint, a zip, ...) as options.json and weights.hdf5, "
-        "with its softmax and vocabulary if it has them, and compare the vectors of both.",
+        description="Write any readable model (a TensorFlow checkpoint, a model of AllenNLP, ...) as options.json and "
+        "weights.hdf5, with its softmax and vocabulary if it has them, and compare the vectors of both.",
     )
-    parser.add_argument("model", metavar="SOURCE", help="name, folder, zip, checkpoint prefix or weight file")
+    parser.add_argument("model", metavar="SOURCE", help="name, folder, archive, checkpoint prefix or weight file")
     parser.add_argument("dest", metavar="DEST", help="folder to make")
     parser.add_argument("--dtype", choices=["float32", "float16"], default="float32", help="stored values (float32)")
     parser.add_argument("--options-file", metavar="FILE", help="options of a model that has none beside it")

@@ -20,7 +20,7 @@ def add_parser(commands: SubParsers) -> None:
         help="print what a model is",
         description="Print a model's sizes and options, after checking that its weights fit them and are finite.",
     )
-    parser.add_argument("model", metavar="MODEL", help="name, folder, zip or weight file")
+    parser.add_argument("model", metavar="MODEL", help="name, folder, archive or weight file")
     parser.add_argument("--options-file", metavar="FILE", help="options of a model given as a weight file")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)

@@ -26,7 +26,7 @@ def add_parser(commands: SubParsers) -> None:
         "models of which others printed numbers, that the same numbers come out. The report is Markdown, made for "
         "pasting into an issue. The exit status is 1 if a check fails.",
     )
-    parser.add_argument("model", metavar="NAME|DIR", help="name of a downloaded model, folder or zip")
+    parser.add_argument("model", metavar="NAME|DIR", help="name, folder, archive or weight file")
     parser.add_argument("--as", dest="name", metavar="NAME", help="the published model that a folder should be")
     parser.set_defaults(run=run)
 

@@ -224,12 +224,12 @@ def read_index(data: bytes) -> Index:
         raise DamagedError("its index is no table")
     footer = _Bytes(data[-FOOTER_BYTES:])
     _ = footer.varint(), footer.varint()  # the metaindex, which is empty
-    seen: set[int] = set()
+    left = [len(data)]
     entries: dict[bytes, Entry] = {}
     header: bytes | None = None
-    for _, handle in _block(data, footer.varint(), footer.varint(), seen):
+    for _, handle in _block(data, footer.varint(), footer.varint(), left):
         place = _Bytes(handle)
-        for key, value in _block(data, place.varint(), place.varint(), seen):
+        for key, value in _block(data, place.varint(), place.varint(), left):
             if len(key) > MAX_KEY_BYTES or len(entries) > MAX_ENTRIES:
                 raise DamagedError("its index has more or longer names than any model")
             if key:
@@ -271,11 +271,11 @@ class _Bytes:
         return self.place < len(self.data)
 
 
-def _block(data: bytes, offset: int, n_bytes: int, seen: set[int]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the keys and values of a block."""
-    if offset + n_bytes + 5 > len(data) or offset in seen:
-        raise DamagedError(f"a block of {n_bytes:,} bytes at {offset:,} lies outside its index, or is used twice")
-    seen.add(offset)
+def _block(data: bytes, offset: int, n_bytes: int, left: list[int]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the keys and values of a block; `left` has the number of bytes that are in no other block."""
+    left[0] -= n_bytes + 5
+    if offset + n_bytes + 5 > len(data) or left[0] < 0:
+        raise DamagedError(f"a block of {n_bytes:,} bytes at {offset:,} lies outside its index, or overlaps another")
     content, kind = data[offset : offset + n_bytes], data[offset + n_bytes]
     [crc] = struct.unpack_from("<I", data, offset + n_bytes + 1)
     if _masked(crc32c(data[offset : offset + n_bytes + 1])) != crc:

@@ -145,8 +145,9 @@ def _options(place: Place, given: StrPath | None) -> ModelOptions:
 
 def _answer_to_address(address: str) -> str:
     """Say what to do with a web address that was given for a model."""
+    asked, _, _ = address.partition("?")  # https://tfhub.dev/google/elmo/3 is the name of what it has behind ?...
     for model in published.table().values():
-        if any(address in file.addresses for file in model.files):
+        if any(known.partition("?")[0] == asked for file in model.files for known in file.addresses):
             return (
                 f"{address} is an address, and nothing is fetched on loading; fetch the model once with "
                 f"numpy_elmo.download({model.name!r}), then load({model.name!r})"

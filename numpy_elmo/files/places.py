@@ -175,28 +175,33 @@ class Zip:
 
     def read(self, name: str, kind: Kind) -> bytes:
         """Return the content of a small file."""
-        with self.open_binary(name) as file:
+        with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive, archive.open(name) as file:
             return _bounded(file.read(kind.max_bytes + 1), kind, self.label(name))
 
     @contextmanager
     def open_binary(self, name: str) -> Iterator[BinaryIO]:
         """Open a file for reading from its beginning to its end."""
-        with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive, archive.open(name) as file:
-            yield cast("BinaryIO", file)
+        with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive:
+            self._check_size(archive, name)
+            with archive.open(name) as file:
+                yield cast("BinaryIO", file)
 
     @contextmanager
     def open_hdf5(self, name: str) -> Iterator[Arrays]:
         """Open an HDF5 file for reading, held in memory: a compressed file can only be read from its beginning."""
         with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive:
-            n_bytes, packed = archive.getinfo(name).file_size, self.path.stat().st_size
-            if n_bytes > max(FREE_BYTES, MAX_EXPANSION * packed):
-                raise WeightsError(
-                    f"{self.label(name)} says that it unpacks to {n_bytes:,} bytes, from a zip of {packed:,}: "
-                    "no model does; fetch it from where it was published"
-                )
+            self._check_size(archive, name)
             data = archive.read(name)
         with open_arrays(io.BytesIO(data), self.label(name)) as arrays:
             yield arrays
+
+    def _check_size(self, archive: zipfile.ZipFile, name: str) -> None:
+        n_bytes, packed = archive.getinfo(name).file_size, self.path.stat().st_size
+        if n_bytes > max(FREE_BYTES, MAX_EXPANSION * packed):
+            raise WeightsError(
+                f"{self.label(name)} says that it unpacks to {n_bytes:,} bytes, from a zip of {packed:,}: "
+                "no model does; fetch it from where it was published"
+            )
 
 
 Place: TypeAlias = Folder | Zip

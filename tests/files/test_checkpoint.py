@@ -294,6 +294,16 @@ def test_a_hostile_compressed_block_is_refused(packed: bytes, message: str) -> N
         checkpoint._unsnap(packed)
 
 
+def test_blocks_that_overlap_are_refused() -> None:
+    """Their checksums may be right: a chain of overlapping blocks would take the square of the index's size."""
+    data = table({b"": HEADER, b"lm/softmax/b": entry(1, (4,), 16)})
+    n_bytes = data.index(struct.pack("<II", 0, 1)) + 8  # its end: one restart point, at 0
+    left = [n_bytes + 5]  # as if nothing else were in the index
+    assert len(list(checkpoint._block(data, 0, n_bytes, left))) == 2
+    with pytest.raises(DamagedError, match="overlaps another"):
+        list(checkpoint._block(data, 1, n_bytes, left))
+
+
 def test_a_block_that_is_used_twice_is_refused() -> None:
     whole = bytearray(table({b"": HEADER}))
     whole[-48 + 2 : -48 + 4] = whole[-48:-46]  # the index block is now the block of the footer's first handle

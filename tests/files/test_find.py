@@ -162,6 +162,8 @@ def test_an_address_is_answered_with_the_name_to_download() -> None:
     [_, weights] = published.lookup("small").wanted()
     with pytest.raises(ModelNotFoundError, match=r"numpy_elmo\.download\('small'\), then load\('small'\)"):
         load(weights.addresses[0])
+    with pytest.raises(ModelNotFoundError, match=r"numpy_elmo\.download\('google-elmo'\)"):
+        load("https://tfhub.dev/google/elmo/3")
     with pytest.raises(ModelNotFoundError, match="fetch the files, and give their folder"):
         load("https://example.org/elmo/weights.hdf5")
 
