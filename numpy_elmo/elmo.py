@@ -166,6 +166,8 @@ class Elmo:
         Length of a token's vector in one layer, 2 P.
     reproducible : bool
         Whether a sentence has the same bits in any batch on this machine.
+    asked_reproducible : bool or None
+        What `load` was asked for.
     encoder : Encoder
         The part that sees one token at a time.
     bilm : Bilm
@@ -198,7 +200,7 @@ class Elmo:
         with workers.sharing_the_blas():
             layers = layers.in_form(independent_form(layers.weights))
         self.encoder = Encoder(layers, options.char_cnn.max_characters_per_token, workers)
-        self.reproducible = self.bilm.reproducible
+        self.reproducible, self.asked_reproducible = self.bilm.reproducible, reproducible
         self._forward = ForwardPass(self.encoder, self.bilm, Workers(max(1, threads // 2)))
         self._carried = ModelState()
         self._reset: Start | None = None

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
@@ -29,7 +30,6 @@ from numpy_elmo.corpus.resume import (
     TextDigest,
     clean_up,
     differences,
-    forget_checkpoint,
     made_with,
     model_digest,
     part_of,
@@ -38,7 +38,7 @@ from numpy_elmo.corpus.write import POOLED, Datasets, StoredType, stored, write_
 from numpy_elmo.elmo import CorpusReport, Elmo
 from numpy_elmo.errors import ElmoError, OutputError
 from numpy_elmo.files.places import to_path
-from numpy_elmo.files.writing import check_target, new_hdf5, output_errors
+from numpy_elmo.files.writing import check_target, output_errors
 from numpy_elmo.layers.pooling import pool
 from numpy_elmo.network.batching import batches, bounded_batches
 from numpy_elmo.network.checks import as_int
@@ -135,6 +135,7 @@ class FileEmbedding:
             "version": FORMAT,
             "model": model_digest(elmo),
             "precision": str(elmo.encoder.dtype),
+            "reproducible": elmo.asked_reproducible,
             **asdict(self._options),
         }
 
@@ -189,11 +190,10 @@ class FileEmbedding:
                     self._read(spool)
                     self._check(part.path, part.made_with)
                 else:
-                    with new_hdf5(part_of(target), overwrite=part is not None) as file:
-                        self._lay_out(file, spool)
-                        forget_checkpoint(target)
-                    part = stack.enter_context(PartFile(target))
+                    lay_out = partial(self._lay_out, spool=spool)
+                    part = stack.enter_context(PartFile.laid_out(target, lay_out, overwrite=part is not None))
                 try:
+                    check_target(target, overwrite=overwrite)  # not at the end, after days
                     self._fill(part, spool, checkpoint_seconds, progress)
                     part.finish(overwrite=overwrite)
                 except BaseException:

@@ -16,10 +16,10 @@ import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
@@ -28,12 +28,14 @@ import numpy.typing as npt
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import OutputError
 from numpy_elmo.files import writing
+from numpy_elmo.files.hdf5 import open_checked
 from numpy_elmo.files.writing import (
     check_target,
     delete_abandoned,
     is_at,
     lock,
     new_file,
+    open_partial,
     output_errors,
     publish,
     sync,
@@ -59,20 +61,53 @@ class PartFile:
     """
 
     def __init__(self, target: Path) -> None:
+        check_target(part_of(target), overwrite=True)
+        flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with output_errors(part_of(target)):
+            self._open(target, os.fdopen(os.open(part_of(target), flags), "r+b", buffering=0))
+
+    @classmethod
+    def laid_out(cls, target: Path, fill: Callable[[h5py.File], object], *, overwrite: bool) -> PartFile:
+        """Make the unfinished file; it has its lock before it has its name, and keeps it."""
+        path = part_of(target)
+        check_target(path, overwrite=overwrite)
+        with output_errors(path):
+            opened, partial = open_partial(path)
+        try:
+            with output_errors(path, RuntimeError), h5py.File(partial, "w", locking=False) as file:
+                fill(file)
+            check_target(path, overwrite=overwrite)  # the checkpoint of another run is not ours to forget
+            with output_errors(path):
+                forget_checkpoint(target)
+                sync(opened.fileno())
+                if writing.WINDOWS:  # which renames no open files
+                    opened.close()
+                publish(partial, path, overwrite=overwrite)
+            if opened.closed:
+                return cls(target)
+            made = cls.__new__(cls)
+            made._open(target, opened, is_own=True)
+        except BaseException:
+            opened.close()
+            with suppress(OSError):  # renamed
+                partial.unlink()
+            raise
+        return made
+
+    def _open(self, target: Path, file: BinaryIO, *, is_own: bool = False) -> None:
         self.target, self.path = target, part_of(target)
         with output_errors(self.path, RuntimeError), ExitStack() as stack:
-            check_target(self.path, overwrite=True)
-            flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            self._file = stack.enter_context(os.fdopen(os.open(self.path, flags), "r+b", buffering=0))
+            self._file = stack.enter_context(file)
             locked = lock(self._file.fileno())
             if locked is None:
                 warnings.warn(f"{self.path.parent} has no file locks; let only one run write {target}", stacklevel=4)
             if locked is False or not is_at(self._file.fileno(), self.path):
                 raise OutputError(f"{self.path} is being written by another process; wait for it to end")
-            made = made_with(self.path)
-            if made is None:
-                raise OutputError(f"{self.path} is not an unfinished run, or is damaged; rename or remove it")
-            self.made_with = made
+            if not is_own:
+                made = made_with(self.path)
+                if made is None:
+                    raise OutputError(f"{self.path} is not an unfinished run, or is damaged; rename or remove it")
+                self.made_with = made
             self.checkpoint = read_checkpoint(target)
             # HDF5 would wait for our own lock.
             self._index = stack.enter_context(h5py.File(self.path, "r", locking=False))
@@ -180,7 +215,7 @@ def read_checkpoint(target: Path) -> Checkpoint:
 def made_with(path: Path) -> dict[str, Any] | None:
     """Return what a file of vectors, finished or not, was made with; None if it is something else."""
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with open_checked(path) as file:
             found = json.loads(file.attrs[ATTRIBUTE])
     except (OSError, RuntimeError, KeyError, ValueError, TypeError):
         return None

@@ -13,6 +13,7 @@ from numpy_elmo import CorpusReport, load
 from numpy_elmo.cli import main
 from numpy_elmo.corpus import embed
 from numpy_elmo.corpus.resume import model_digest
+from numpy_elmo.errors import OutputError
 from tests.corpus.test_embed import BASE, Stopped, job, kept, names, write_text
 
 
@@ -54,6 +55,13 @@ def test_an_unfinished_run_is_neither_lost_nor_mixed_up(
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert main([*words, "--resume"]) == 0
     assert names(folder) == {"in.txt", "out.hdf5"}
+
+
+def test_a_run_that_was_asked_for_other_bits_is_refused(unfinished: Path) -> None:
+    elmo = load(BASE, reproducible=False)
+    with pytest.raises(OutputError, match=r"made with reproducible=None; give the same text, model and options"):
+        job(unfinished.parent / "in.txt", unfinished, elmo).run(resume=True)
+    assert kept(unfinished) == 5
 
 
 def test_another_text_is_refused(unfinished: Path, capsys: pytest.CaptureFixture[str]) -> None:

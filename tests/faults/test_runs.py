@@ -13,13 +13,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 from numpy_elmo import CorpusReport, Elmo
 from numpy_elmo.analysis.neighbors import build_index
 from numpy_elmo.cli import main
-from numpy_elmo.corpus import VectorFile, WordVectors, embed, read_word2vec, resume, write_npz, write_word2vec
+from numpy_elmo.corpus import (
+    VectorFile,
+    WordVectors,
+    embed,
+    load_embeddings,
+    read_word2vec,
+    resume,
+    write_npz,
+    write_word2vec,
+)
 from numpy_elmo.corpus.resume import PartFile, TextDigest, checkpoint_of
 from numpy_elmo.errors import InputError, OutputError
 from numpy_elmo.files import writing
@@ -77,6 +87,34 @@ def test_a_vector_file_does_not_touch_an_unfinished_run_of_the_same_name(
     assert out.read_bytes() == whole
 
 
+def test_a_vector_file_beside_a_live_run_and_the_run_leave_each_other_alone(
+    tmp_path: Path, base: Elmo, whole: bytes
+) -> None:
+    out, kept = tmp_path / "out.hdf5", tmp_path / "kept.hdf5"
+    vectors = np.zeros((3, 1, 16), np.float32)
+
+    def write_within(report: CorpusReport) -> None:
+        if report.n_sentences == 4:
+            with VectorFile(out) as file:
+                file.write(["a"], vectors)
+
+    with pytest.raises(OutputError, match=r"out\.hdf5 appeared meanwhile|out\.hdf5 exists already"):
+        job(tmp_path / "in.txt", out, base).run(progress=write_within)
+    with load_embeddings(out) as embeddings:
+        np.testing.assert_array_equal(embeddings["a"], vectors)
+    out.rename(kept)
+    assert job(tmp_path / "in.txt", out, base).run(resume=True).n_sentences == 12
+    assert out.read_bytes() == whole
+    out.unlink()
+    file = VectorFile(out)
+    file.write(["a"], vectors)
+    job(tmp_path / "in.txt", out, base).run()
+    with pytest.raises(OutputError, match=r"out\.hdf5 appeared meanwhile"):
+        file.__exit__(None, None, None)
+    assert out.read_bytes() == whole
+    assert names(tmp_path) == {"in.txt", "kept.hdf5", "out.hdf5"}
+
+
 # -- what is resumed (findings 5, 6, 17, 19) ---------------------------------------------------------------------------
 
 
@@ -104,6 +142,25 @@ def test_an_unfinished_file_that_was_cut_is_refused(
     part.unlink()  # the remedy
     job(tmp_path / "in.txt", out, base).run(resume=True)
     assert out.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["out.hdf5", "out.hdf5.part"])
+def test_the_tables_of_what_is_there_are_checked_before_hdf5_follows_them(
+    tmp_path: Path, base: Elmo, whole: bytes, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    data = bytearray((FIXTURES / "one_layer" / "weights.hdf5").read_bytes())
+    for place, mask in ((64304, 33), (48249, 233), (11620, 238)):  # HDF5 takes 23.8 GB in this circle
+        data[place] ^= mask
+    (tmp_path / name).write_bytes(data)
+    run = job(tmp_path / "in.txt", tmp_path / "out.hdf5", base)
+
+    def opened(*_: object, **__: object) -> None:
+        raise AssertionError("HDF5 opened it")
+
+    monkeypatch.setattr(h5py, "File", opened)
+    with pytest.raises(OutputError, match=r"exists already|not an unfinished run, or is damaged"):
+        run.run(resume=True)
+    assert (tmp_path / name).read_bytes() == bytes(data)
 
 
 def test_a_damaged_checkpoint_is_named_and_its_remedy_works(tmp_path: Path, base: Elmo, whole: bytes) -> None:
@@ -310,6 +367,44 @@ def test_a_second_run_at_the_end_of_the_first_harms_nothing(
         monkeypatch.setattr(os, "link", links)
     job(tmp_path / "in.txt", out, base).run(checkpoint_seconds=0)
     assert len(outcomes) == 1
+    assert out.read_bytes() == whole
+    assert names(tmp_path) == {"in.txt", "out.hdf5"}
+
+
+@pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])
+@pytest.mark.parametrize("moment", ["before the naming", "after the naming"])
+def test_a_second_run_at_the_beginning_of_the_first_harms_nothing(
+    tmp_path: Path, base: Elmo, whole: bytes, monkeypatch: pytest.MonkeyPatch, flags: dict[str, Any], moment: str
+) -> None:
+    out, link = tmp_path / "out.hdf5", os.link
+    outcomes: list[str] = []
+
+    def second() -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr(embed, "WINDOW", 4)
+        try:
+            job(tmp_path / "in.txt", out, base).run(**flags)
+        except OutputError as error:
+            outcomes.append(str(error))
+        else:
+            outcomes.append("finished")
+
+    def links(source: Path, target: Path) -> None:
+        if moment == "before the naming":
+            second()
+        link(source, target)
+        if moment == "after the naming":
+            second()
+
+    monkeypatch.setattr(os, "link", links)
+    first = job(tmp_path / "in.txt", out, base)
+    if moment == "after the naming":
+        assert first.run().n_sentences == 12
+        assert "is being written by another process" in outcomes[0]
+    else:  # the second one is a whole run
+        with pytest.raises(OutputError, match="exists already"):
+            first.run()
+        assert outcomes == ["finished"]
     assert out.read_bytes() == whole
     assert names(tmp_path) == {"in.txt", "out.hdf5"}
 
