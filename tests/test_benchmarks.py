@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import explorer
 from benchmarks.__main__ import main
 from benchmarks.client import ROOT, EngineSpec, Worker, busy_core, take_turns
 from benchmarks.costs import LENGTHS, TOKENS_A_LENGTH, of_length
@@ -233,6 +234,17 @@ def test_plots_are_drawn_for_light_and_dark_pages(tmp_path: Path, results_file: 
     plots = ("throughput", "lstm", "growth", "sentence_length", "batch_size")
     assert names == {f"{p}-{t}.{s}" for p in plots for t in ("light", "dark") for s in ("svg", "png")}
     assert (tmp_path / "lstm-light.png").read_bytes() != (tmp_path / "lstm-dark.png").read_bytes()
+
+
+@pytest.mark.slow
+def test_the_explorer_is_asked_what_its_page_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["explorer", "--repeats", "20", "--json", str(tmp_path / "times.json")])
+    report = json.loads((tmp_path / "times.json").read_text(encoding="utf-8"))
+    assert f"median {report['median_ms']:.0f} ms" in capsys.readouterr().out
+    asked = explorer.sentences(40)
+    assert len({text for text, _ in asked}) == 40
+    assert {len(text.split()) for text, _ in asked} == {report["tokens"]} == {15}
+    assert len({text.split()[at] for text, at in asked}) == 20
 
 
 def test_sentences_of_every_length_are_the_same_text() -> None:

@@ -110,7 +110,7 @@ def test_the_wheel_holds_the_model_and_works_by_itself(tmp_path: Path) -> None:
         names = set(archive.namelist())
         [metadata] = (archive.read(name).decode() for name in names if name.endswith("/METADATA"))
         archive.extractall(tmp_path / "site")
-    data = ("models.json", "seqvec-reference.npz", "tiny/weights.hdf5", "tiny/options.json")
+    data = ("models.json", "senses.json", "seqvec-reference.npz", "tiny/weights.hdf5", "tiny/options.json")
     assert {"numpy_elmo/py.typed", *(f"numpy_elmo/data/{name}" for name in data)} <= names
     assert {"LICENSE", "NOTICE"} <= {name.split("/")[-1] for name in names if ".dist-info/licenses/" in name}
     assert not [name for name in names if name.startswith(("tests/", "weights/", "benchmarks/"))]
