@@ -21,6 +21,7 @@ import numpy.typing as npt
 from numpy_elmo.corpus.tokenize import tokenize
 from numpy_elmo.corpus.write import POOLED, SENTENCE_MAP, read_offsets
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, VectorsNotFoundError
+from numpy_elmo.files.hdf5 import place_problem
 from numpy_elmo.files.places import to_path
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.checks import check_tokens
@@ -274,7 +275,7 @@ def _open_npz(name: str) -> EmbeddingFile:
 
 def _open_hdf5(name: str) -> EmbeddingFile:
     with _read_errors(name, "HDF5"):
-        file = h5py.File(name, "r")
+        file = h5py.File(name, "r", locking=False)
         try:
             return _read_hdf5(file, name)
         except BaseException:
@@ -286,28 +287,28 @@ def _read_hdf5(file: h5py.File, name: str) -> EmbeddingFile:
     made_with = json.loads(file.attrs.get(_ATTRIBUTE, "{}"))
     others = set(file) - {SENTENCE_MAP}
     if others == {POOLED} and (made_with.get("pooling", "none") != "none" or SENTENCE_MAP in file):
-        table = file[POOLED]
+        table = _at(file, POOLED)
         keys = [str(row) for row in range(len(table))]
         sentences = _sentences(file, _rows(keys), name)
         return EmbeddingFile(name, keys, lambda key: table[int(key)], file.close, sentences=sentences, has_names=False)
     keys = sorted(_dataset_names(file, sorted(others), name), key=_natural)
     rows = _rows(keys)
     sentences = rows if made_with.get("sentence_keys") else _sentences(file, rows, name)
-    if any(_ORIGINAL_ID in file[key].attrs for key in keys[:100]):
-        sentences = {_text(file[key].attrs.get(_ORIGINAL_ID, key)): row for key, row in rows.items()}
+    if any(_ORIGINAL_ID in _at(file, key).attrs for key in keys[:100]):
+        sentences = {_text(_at(file, key).attrs.get(_ORIGINAL_ID, key)): row for key, row in rows.items()}
     return EmbeddingFile(
         name,
         keys,
-        lambda key: file[key][()],
+        lambda key: _at(file, key)[()],
         file.close,
         sentences=sentences,
-        offsets=lambda key: read_offsets(file[key]),
+        offsets=lambda key: read_offsets(_at(file, key)),
     )
 
 
 def _dataset_names(file: h5py.File, names: list[str], name: str) -> list[str]:
     """Return the names of the datasets that hold vectors.  A slash in a sentence makes groups, so it may lie deep."""
-    if all(map(_NUMBERED.fullmatch, names)) and all(isinstance(file[key], h5py.Dataset) for key in _sample(names)):
+    if all(map(_NUMBERED.fullmatch, names)) and all(isinstance(_at(file, key), h5py.Dataset) for key in _sample(names)):
         return names  # a corpus has millions, and opening each takes time
     if {"char_embed", "RNN_0"} & set(names):
         raise InputError(f"{name} holds no vectors of sentences; is it a model's weight file?")
@@ -316,7 +317,7 @@ def _dataset_names(file: h5py.File, names: list[str], name: str) -> list[str]:
 
     def visit(path: str, item: h5py.HLObject) -> None:
         if isinstance(item, h5py.Dataset) and path != SENTENCE_MAP:
-            found.append(path) if _is_vectors(item) else others.append((item, path))
+            found.append(path) if _is_vectors(_at(file, path)) else others.append((item, path))
 
     file.visititems(visit)
     if others and not found:
@@ -328,11 +329,19 @@ def _sentences(file: h5py.File, rows: Mapping[str, int], name: str) -> dict[str,
     """Return the place of every sentence that the file knows."""
     if SENTENCE_MAP not in file:
         return {}
-    found = json.loads(np.ravel(file[SENTENCE_MAP][()])[0])
+    text = _at(file, SENTENCE_MAP)
+    found = json.loads(text[()] if text.shape == () else text[0])
     if outside := [key for key in found.values() if str(key) not in rows]:
         problem = f"{SENTENCE_MAP} names dataset {str(outside[0])!r}, which is not among its {len(rows)}"
         raise InputError(f"{name}: {problem}; write the file again")
     return {sentence: rows[str(key)] for sentence, key in found.items()}
+
+
+def _at(file: h5py.File, path: str) -> Any:
+    """Return what is in the file itself, of a size that it can have there."""
+    if problem := place_problem(file, path):
+        raise InputError(f"{file.filename}: {path!r} is {problem}; write plain datasets of vectors")
+    return file[path]
 
 
 def _array_kind(arrays: Any, key: str) -> tuple[str, int]:

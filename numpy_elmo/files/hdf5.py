@@ -167,6 +167,20 @@ def dataset_problem(file: h5py.Group, path: str) -> str | None:
         return f"a damaged one ({error})"
 
 
+def place_problem(file: h5py.Group, path: str) -> str | None:
+    """Say that something is elsewhere than in its file, or larger than it can be there, if it is; it is not read."""
+    if problem := _link_problem(file, path):
+        return problem
+    item = file[path]
+    if not isinstance(item, h5py.Dataset):
+        return None
+    if item.is_virtual or item.external:
+        return "a dataset that is kept in other files"
+    if item.nbytes > max(FREE_BYTES, MAX_EXPANSION * item.file.id.get_filesize()):
+        return f"a dataset of {item.nbytes:,} bytes, which cannot be in this file"
+    return None
+
+
 def size_problem(file: h5py.Group, shapes: Iterable[tuple[int, ...]]) -> str | None:
     """Say that arrays of float32 are too large for the file that they are said to be in, if they are."""
     return ArrayFile(file.file, "").size_problem(shapes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tracemalloc
 import zipfile
@@ -102,6 +103,33 @@ def test_a_group_among_numbers_is_opened(tmp_path: Path) -> None:
         tmp_path / "v.hdf5", {"0": marked(0), "1/0": marked(1), "1/10": marked(3), "1/2": marked(2), "2": marked(4)}
     )
     assert order(path) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["0", "a b", "vectors", "sentence_to_index"])
+@pytest.mark.parametrize("kind", ["external storage", "external link", "soft link", "virtual", "size"])
+def test_what_is_in_no_or_another_file_is_not_read(tmp_path: Path, name: str, kind: str) -> None:
+    os.mkfifo(tmp_path / "fifo")  # whoever opens it waits for ever
+    path = write(tmp_path / "v.hdf5", {"1": marked(1)} if name != "vectors" else {})
+    with h5py.File(path, "a") as file:
+        if name == "vectors":
+            file.attrs["numpy_elmo"] = '{"pooling": "mean"}'
+        if kind == "external storage":
+            file.create_dataset(name, (2, 3), "f4", external=[(str(tmp_path / "fifo"), 0, 24)])
+        elif kind == "external link":
+            file[name] = h5py.ExternalLink(str(tmp_path / "fifo"), "0")
+        elif kind == "soft link":
+            file[name] = h5py.SoftLink("/nowhere")
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout((2, 3), "f4")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "fifo"), "0", (2, 3))
+            file.create_virtual_dataset(name, layout)
+        else:
+            file.create_dataset(name, (10**9, 10**3), "f4", chunks=(1, 10**3))
+    if kind.endswith("link") and name == "a b":
+        assert order(path) == [1]  # beside others, links are passed over
+    else:
+        with pytest.raises(InputError, match=r"in other files|not followed|cannot be in this file"):
+            order(path)
 
 
 # -- looking up --------------------------------------------------------------------------------------------------------
