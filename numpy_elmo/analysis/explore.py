@@ -39,6 +39,7 @@ from numpy_elmo.corpus.tokenize import tokenize
 from numpy_elmo.elmo import CorpusReport, Elmo
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError
 from numpy_elmo.files.published import cache_folder, data_folder
+from numpy_elmo.files.writing import output_errors
 from numpy_elmo.language_model import LanguageModel, WordScore
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.checks import check_count, check_tokens, each_sentence
@@ -110,7 +111,9 @@ def corpus_index(
     if path.exists():
         with suppress(InputError):  # damaged, or of an older version: it is built again
             return NeighborIndex(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    progress(CorpusReport(), total)
     build_index(
         path, elmo, sentences, layer="all", model_digest=digest, progress=lambda report: progress(report, total)
     )

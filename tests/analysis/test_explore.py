@@ -19,12 +19,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.language_model import write_softmax
 from numpy_elmo import Elmo, LanguageModel
 from numpy_elmo.analysis import explore, plots
 from numpy_elmo.analysis.explore import Explorer, Server, corpus_index, example_sentences, start
 from numpy_elmo.analysis.neighbors import NeighborIndex, build_index
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError
 from tests.agreement.tensorflow_outputs import FIXTURES
+from tests.conftest import write_model
+from tests.fixtures.recipes import PUBLISHED
 
 BAD_LINE = """<img src=x onerror="alert(1)"> bank </script><script>alert(2)</script> <!--saved--> ' "$&" \u2028 ."""
 TEXTS = [
@@ -164,7 +167,7 @@ def test_a_corpus_is_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     with index(CORPUS[:2]), index(CORPUS[:2]):
         assert len(calls) == 1
-        assert seen[-1] == (14, 14)
+        assert seen == [(0, 14), (14, 14)]
     with index(CORPUS[:3]):
         assert len(calls) == 2
     [path] = [path for path in (tmp_path / "explorer").iterdir() if path == calls[0][0]]  # type: ignore[index]
@@ -329,6 +332,28 @@ def test_a_saved_page_of_2000_occurrences_is_smaller_than_500_kb(
     assert len(page.encode()) < 500_000
     answers = {json.dumps(question): answer for question, answer in saved_data(page)["answers"]}
     assert len(answers[json.dumps(["contexts", "bank"])]["contexts"]) >= 2000
+
+
+@pytest.mark.slow
+def test_a_model_of_the_published_size_is_explored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMPY_ELMO_CACHE", str(tmp_path / "cache"))
+    folder = write_model(tmp_path / "model", PUBLISHED["original_size"])
+    write_softmax(folder / "softmax_weights.hdf5", 20_000, 512)
+    words = ["<S>", "</S>", "<UNK>", *(f"word{k}" for k in range(19_997))]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    (tmp_path / "text").write_text("\n".join(TEXTS), encoding="utf-8")
+    command = ["explore", "--model", str(folder), "--html", str(tmp_path / "page"), "--corpus", str(tmp_path / "text")]
+    assert main([*command, "--on-disk", "--word", "bank"]) == 0
+    printed = capsys.readouterr().err
+    assert "weights.hdf5: 374 MB in memory" in printed
+    assert "softmax_weights.hdf5: 20,000 words, read from the disk" in printed
+    page = (tmp_path / "page").read_text(encoding="utf-8")
+    assert len(page) < 200_000
+    answers = {tuple(question[:1]): answer for question, answer in saved_data(page)["answers"]}
+    assert len(answers["sentence",]["gates"]["forward"][0]["units"]) == explore.N_UNITS  # not all 4,096
+    assert all(len(found) == explore.N_WORDS for found in answers["words",].values())
 
 
 # ---------------------------------------------------------------- attacks
