@@ -24,6 +24,7 @@ from numpy_elmo import Elmo, LanguageModel
 from numpy_elmo.analysis import explore, plots
 from numpy_elmo.analysis.explore import Explorer, Server, corpus_index, example_sentences, start
 from numpy_elmo.analysis.neighbors import NeighborIndex, build_index
+from numpy_elmo.cli import main
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError
 from tests.agreement.tensorflow_outputs import FIXTURES
 from tests.conftest import write_model
