@@ -22,7 +22,7 @@ TOLERANCE_PUBLISHED = 1e-5
 
 def test_every_recipe_has_its_fixture() -> None:
     stored = {path.parent.name for path in FIXTURES.glob("*/expected.npz")}
-    assert stored == set(SMALL) | set(PUBLISHED) | {"tiny"}
+    assert stored - {"allennlp_files"} == set(SMALL) | set(PUBLISHED) | {"tiny"}  # those are AllenNLP's
 
 
 @pytest.mark.parametrize("name", SMALL)
