@@ -115,7 +115,13 @@ def corpus_index(
         path.parent.mkdir(parents=True, exist_ok=True)
     progress(CorpusReport(), total)
     build_index(
-        path, elmo, sentences, layer="all", model_digest=digest, progress=lambda report: progress(report, total)
+        path,
+        elmo,
+        sentences,
+        layer="all",
+        model_digest=digest,
+        overwrite=True,
+        progress=lambda report: progress(report, total),
     )
     return NeighborIndex(path)
 

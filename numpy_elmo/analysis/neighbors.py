@@ -71,9 +71,10 @@ def build_index(
     *,
     layer: int | Literal["all"] = -1,
     model_digest: str = "",
+    overwrite: bool = False,
     progress: Callable[[CorpusReport], object] = lambda _: None,
 ) -> None:
-    """Write the index of a corpus, in place of what was there.
+    """Write the index of a corpus.
 
     Parameters
     ----------
@@ -88,6 +89,8 @@ def build_index(
         ``"all"`` keeps every layer, and each search chooses one.
     model_digest : str
         What tells the model from others, see `numpy_elmo.corpus.resume.model_digest`.
+    overwrite : bool
+        Whether it may replace a file.
     progress : callable, optional
         Called now and then with the counts of what is done.
 
@@ -96,7 +99,7 @@ def build_index(
     InputTypeError, InputError
         As for `Elmo.embed_corpus`; also if there is no token.
     OutputError
-        If the file cannot be written.
+        If the file exists, or cannot be written.
     """
     text, report = TextDigest(), CorpusReport()
     pending: deque[list[str]] = deque()  # read ahead, and not embedded yet
@@ -107,7 +110,7 @@ def build_index(
             pending.append(tokens)
             yield tokens
 
-    with new_hdf5(path) as file:
+    with new_hdf5(path, overwrite=overwrite) as file:
         n, size = elmo.n_layers + 1 if layer == "all" else 1, elmo.vector_size
         stored = (
             file.create_dataset("vectors", (n, 0, size), np.float32, maxshape=(n, None, size), chunks=(1, 256, size)),

@@ -13,7 +13,7 @@ import pytest
 from numpy_elmo import Elmo, load
 from numpy_elmo.analysis import neighbors
 from numpy_elmo.analysis.neighbors import NeighborIndex, build_index
-from numpy_elmo.errors import InputError
+from numpy_elmo.errors import InputError, OutputError
 
 SENSES = Path(__file__).parents[2] / "weights" / "senses.json"
 CORPUS = [
@@ -125,6 +125,16 @@ def test_an_index_of_all_layers_holds_the_vectors_and_finds_as_one_of_each(elmo:
             index.search(vectors[2][-1, 1], layer=3)
         with pytest.raises(InputError, match="no token 7 in a sentence 0"):
             index.vectors([(0, 7)])
+
+
+def test_an_index_replaces_a_file_only_if_it_may(elmo: Elmo, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="exists already"):
+        build_index(tmp_path / "notes.txt", elmo, CORPUS)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    build_index(tmp_path / "notes.txt", elmo, CORPUS, overwrite=True)
+    with NeighborIndex(tmp_path / "notes.txt") as index:
+        index.check(elmo, CORPUS)
 
 
 def test_a_file_that_is_no_index_is_named(elmo: Elmo, tmp_path: Path) -> None:
