@@ -164,8 +164,11 @@ def start(sentence: str | Sequence[str], other: str | Sequence[str] = (), word: 
 class Explorer:
     """The answers to the page's questions about a model and a corpus.
 
-    Every method returns what JSON can hold.  Arrays are strings: the base64 of 16-bit integers, hundredths of the
-    values, in C order.
+    Every method but `page` answers a question, and returns what JSON can hold.  Arrays are strings: the base64 of
+    16-bit integers, hundredths of the values, in C order.  The arguments have the same meaning everywhere: ``tokens``
+    are a sentence of 1 to 60 tokens, ``position`` is the place of one of them, ``word`` is a token as the corpus spells
+    it, and ``layer`` counts as in `Elmo.embed`, from 0.  InputError and InputTypeError name an argument that cannot be
+    used, or what is missing: a word that is too rare, a softmax, or an index that is not complete yet.
 
     Parameters
     ----------

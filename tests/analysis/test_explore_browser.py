@@ -183,7 +183,7 @@ def server(explorer: Explorer) -> Iterator[Server]:
 
 
 def test_from_the_readmes_command_to_the_two_clusters_of_bank(browser: Browser, tmp_path: Path) -> None:
-    [command] = re.findall(r"^numpy-elmo explore$", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    [command] = set(re.findall(r"`(numpy-elmo explore)`", README.read_text(encoding="utf-8")))
     _, *words = shlex.split(command)
     environment = os.environ | {"NUMPY_ELMO_CACHE": str(tmp_path)}
     program = [sys.executable, "-m", "numpy_elmo", *words, "--port", "0", "--no-browser"]
@@ -233,6 +233,32 @@ def test_what_is_typed_is_shown_and_only_the_last_of_it(browser: Browser, server
     browser.one("#text-a").send_keys("It is")
     browser.until(lambda: browser.tokens() == ["It", "is"] and not browser.text("#status"))
     browser.drawn()
+
+
+def test_an_answer_that_comes_late_is_dropped(
+    browser: Browser, server: Server, explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[str] = []
+
+    def slow(text: str, split: bool) -> Any:
+        if text == "the first bank":
+            browser_is_ahead.wait(60)
+        answered.append(text)
+        return explorer.sentence(text, split)
+
+    browser_is_ahead = threading.Event()
+    browser.open(server.url)
+    browser.type("#text-a", "")
+    monkeypatch.setitem(explorer._questions, "sentence", slow)
+    browser.one("#text-a").send_keys("the first bank")
+    time.sleep(0.5)  # longer than the page waits after a key
+    browser.one("#text-a").send_keys(" is the second")
+    browser.until(lambda: browser.tokens() == ["the", "first", "bank", "is", "the", "second"])
+    browser_is_ahead.set()
+    browser.until(lambda: answered[-1] == "the first bank")
+    time.sleep(0.5)
+    browser.drawn()
+    assert browser.tokens() == ["the", "first", "bank", "is", "the", "second"]
 
 
 def test_all_is_done_by_keyboard(browser: Browser, server: Server) -> None:
