@@ -358,6 +358,7 @@ COUNTED = [
 def test_counts_are_integers_of_any_kind(name: str, parameter: str, good: dict[str, Any]) -> None:
     number = {"max_token_length": 50, "max_word_length": 50, "max_characters": 50, "layer": -1}.get(parameter, 1)
     for kind in (np.int64, np.int8, np.array, lambda value: pd.Series([value])[0]):
+        good["path"].unlink(missing_ok=True)
         call(name, parameter, kind(number), good)
 
 

@@ -504,6 +504,7 @@ def test_a_client_that_takes_no_answer_is_cut_off(
         assert server._free._value == explore.MAX_CONNECTIONS
 
 
+@pytest.mark.slow
 def test_many_clients_take_a_bounded_number_of_threads_and_only_for_a_while(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

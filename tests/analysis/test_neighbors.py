@@ -117,7 +117,7 @@ def test_an_index_of_all_layers_holds_the_vectors_and_finds_as_one_of_each(elmo:
         for layer in range(elmo.n_layers + 1):
             expected = [vectors[sentence][layer, position] for sentence, position in places]
             np.testing.assert_allclose(index.vectors(places, layer=layer), expected, rtol=0, atol=4e-6)
-            build_index(tmp_path / "one", elmo, CORPUS, layer=layer)
+            build_index(tmp_path / "one", elmo, CORPUS, layer=layer, overwrite=True)
             with NeighborIndex(tmp_path / "one") as one:
                 assert index.search(expected[1], 5, layer=layer) == one.search(expected[1], 5)
         assert index.search(vectors[2][-1, 1], 5) == index.search(vectors[2][-1, 1], 5, layer=elmo.n_layers)

@@ -63,6 +63,7 @@ def test_a_document_of_any_length_has_offsets(tmp_path: Path, n: int) -> None:
         assert embeddings.offsets(0) == expected
 
 
+@pytest.mark.slow
 def test_a_document_of_more_than_an_attribute_is_embedded_with_its_offsets(tmp_path: Path) -> None:
     out = embed(tmp_path, b"a " * 8001, "--tokenize", "--top")
     with load_embeddings(out) as embeddings:

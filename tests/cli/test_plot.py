@@ -37,6 +37,7 @@ def test_commands_write_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert "exists already" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pictures_are_named_after_what_they_show(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,7 @@ def test_any_number_of_signals_ends_in_one_line(tmp_path: Path, number: signal.S
     assert all("tokens/s" in line for line in progress), message
 
 
+@pytest.mark.slow
 def test_a_signal_that_the_parent_ignores_stays_ignored(tmp_path: Path) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

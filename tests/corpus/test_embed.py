@@ -330,6 +330,7 @@ def test_a_large_file_is_announced(
 # -- what is there already ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_write_one_file(tmp_path: Path, smallest: str, capsys: pytest.CaptureFixture[str]) -> None:
     text, out = write_text(tmp_path / "in.txt", 8_000), tmp_path / "out.hdf5"
     with subprocess.Popen(command(text, out, "--model", smallest), stdout=subprocess.DEVNULL) as process:

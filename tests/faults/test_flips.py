@@ -108,7 +108,7 @@ def check_flips(files: Path, kind: str, seed: int, count: int) -> None:
 
 
 @needs_limits
-@pytest.mark.parametrize("kind", ["weights", "softmax", "packed"])
+@pytest.mark.parametrize("kind", ["weights", pytest.param("softmax", marks=pytest.mark.slow), "packed"])
 def test_flipped_headers_take_no_memory(files: Path, kind: str) -> None:
     check_flips(files, kind, seed=0, count=N_QUICK // 3)
 

@@ -231,6 +231,7 @@ def test_a_small_weight_file_cannot_take_much_memory(
     assert message in found
 
 
+@pytest.mark.slow
 @needs_limits
 def test_a_small_softmax_cannot_take_much_memory(tmp_path: Path) -> None:
     n_words = 1 << 20

@@ -140,6 +140,7 @@ def test_a_named_pipe_is_read_to_its_end(tmp_path: Path) -> None:
     writer.join()
 
 
+@pytest.mark.slow
 @needs_limits
 def test_a_line_without_end_is_refused_in_bounded_memory(tmp_path: Path) -> None:
     endless = tmp_path / "endless.gz"  # 200 KB that make 200 MB

@@ -176,6 +176,7 @@ def test_damaged_archives_are_refused(tmp_path: Path, temporary: Path, damage: C
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 @needs_limits
 def test_an_archive_cannot_unpack_to_more_than_a_model(tmp_path: Path) -> None:
     """A gigabyte of zeros in a megabyte, as a file, as a name, and as the values of a header."""

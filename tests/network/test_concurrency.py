@@ -304,6 +304,7 @@ def forks_while_threads_run() -> list[int]:
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
 def test_a_forked_child_works_whatever_the_other_threads_were_doing() -> None:
     # In a process of its own: it forks with threads running, which pytest's process should not.
