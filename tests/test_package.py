@@ -119,7 +119,7 @@ def test_the_wheel_holds_the_model_and_works_by_itself(tmp_path: Path) -> None:
     addresses = [link or picture for link, picture in links]
     assert len(addresses) > 10
     assert [address for address in addresses if not address.startswith("https://")] == []
-    files = [address.split("/main/")[1] for address in addresses if "/main/" in address]
+    files = [address.split("/main/")[1].split("#")[0] for address in addresses if "/main/" in address]
     assert [name for name in files if not (ROOT / name).exists()] == []
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import numpy_elmo;"
