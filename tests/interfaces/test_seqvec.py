@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from numpy_elmo.interfaces.seqvec import WARM_UP, SeqVecEmbedder, embed_fasta
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.state import CarriedState
 from tests.conftest import write_model
-from tests.fixtures.recipes import SMALL
+from tests.faults.limits import needs_limits
+from tests.fixtures.recipes import PUBLISHED, SMALL
 
 # The calls of bio_embeddings' own test; the XXX there is about unknown residues, the last sequence is empty.
 SEQUENCES = ["PROTEIN", "SEQWENCE", "VLSXXXIEP", ""]
@@ -71,10 +74,19 @@ def test_warming_up_embeds_one_protein_so_often(folder: Path, elmo: Elmo, rounds
     equal([embedder.embed("PROTEIN")], elmo.embed([list("PROTEIN")], state=state, batch_size=1))
 
 
-def test_batches_hold_fewer_residues_than_asked_for(folder: Path, elmo: Elmo) -> None:
-    sequences = ["M" * n for n in (8, 20, 8, 7, 7, 7, 0, 17)]
+@pytest.mark.parametrize(
+    ("lengths", "batches"),
+    [
+        ((8, 20, 8, 7, 7, 7, 0, 17), ([0], [1], [2, 3], [4, 5, 6], [7])),
+        ((20, 8, 8, 7, 7, 7), ([0], [1, 2], [3, 4], [5])),  # as bio_embeddings tests it
+    ],
+)
+def test_batches_hold_fewer_residues_than_asked_for(
+    folder: Path, elmo: Elmo, lengths: tuple[int, ...], batches: tuple[list[int], ...]
+) -> None:
+    sequences = ["M" * n for n in lengths]
     state, expected = CarriedState(), []
-    for batch in ([0], [1], [2, 3], [4, 5, 6], [7]):
+    for batch in batches:
         expected += elmo.embed([list(sequences[k]) for k in batch], state=state, batch_size=len(batch))
     embedder = SeqVecEmbedder(0, model_directory=folder)
     with pytest.warns(UserWarning, match="20 residues, more than batch_size=18"):
@@ -225,19 +237,61 @@ def test_an_unfinished_hdf5_file_is_continued(
     assert (tmp_path / "out.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
+def titin() -> list[str]:
+    """Return as many residues as the longest human protein has."""
+    return list(map(str, np.random.default_rng(0).choice(list("ACDEFGHIKLMNPQRSTVWY"), 34_350)))
+
+
 @pytest.mark.slow
-def test_titin_has_34350_residues(elmo: Elmo, tmp_path: Path) -> None:
-    residues = np.random.default_rng(0).choice(list("ACDEFGHIKLMNPQRSTVWY"), 34_350)
-    path = tmp_path / "titin.fasta"
-    path.write_text(">sp|Q8WZ42|TITIN_HUMAN\n" + "".join(residues) + "\n>B\nMKV\n", encoding="utf-8")
-    embed_fasta(path, tmp_path / "out.npz", elmo)
-    with np.load(tmp_path / "out.npz") as arrays:
-        assert arrays["Q8WZ42"].shape == (34_350, 16)
-        assert np.isfinite(arrays["Q8WZ42"]).all()
-        # What is far away does not count: the last residues are those of a shorter protein.
-        [expected] = elmo.embed([list(residues[-2000:])], layers="sum")
-        np.testing.assert_allclose(arrays["Q8WZ42"][-100:], expected[-100:], rtol=0, atol=1e-5)
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_titin_has_34350_residues(elmo: Elmo, tmp_path: Path, suffix: str) -> None:
+    residues = titin()
+    path, output = tmp_path / "titin.fasta", tmp_path / f"out.{suffix}"
+    path.write_text(f">sp|Q8WZ42|TITIN_HUMAN\n{''.join(residues)}\n>B\nMKV\n", encoding="utf-8")
+    embed_fasta(path, output, elmo)
+    with np.load(output) if suffix == "npz" else h5py.File(output) as arrays:
+        found = arrays["Q8WZ42"][...]
         np.testing.assert_allclose(arrays["B"], elmo.embed([list("MKV")], layers="sum")[0], rtol=0, atol=2e-6)
+    assert found.shape == (34_350, 16)
+    assert np.isfinite(found).all()
+    # What is far away does not count: the last residues are those of a shorter protein.
+    [expected] = elmo.embed([residues[-2000:]], layers="sum")
+    np.testing.assert_allclose(found[-100:], expected[-100:], rtol=0, atol=1e-5)
+
+
+MEMORY = """
+import re, sys
+from pathlib import Path
+import numpy_elmo
+from numpy_elmo.interfaces.seqvec import embed_fasta
+elmo = numpy_elmo.load(sys.argv[1])
+status = lambda name: int(re.search(rf"{name}:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+for fasta in sys.argv[2:]:
+    Path("/proc/self/clear_refs").write_text("5")  # from here on the peak counts
+    before = status("VmRSS")
+    embed_fasta(fasta, f"{fasta}.npz", elmo)
+    print(status("VmHWM") - before)
+"""
+
+
+@pytest.mark.slow
+@needs_limits
+def test_titin_at_seqvecs_size_takes_one_batch_and_one_result(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model", PUBLISHED["original_size"])  # SeqVec has the sizes of the first ELMo
+    residues = titin()
+    batch, path = tmp_path / "batch.fasta", tmp_path / "titin.fasta"
+    batch.write_text("".join(f">{k}\n{''.join(residues[k : k + 234])}\n" for k in range(64)), encoding="utf-8")
+    path.write_text(f">A\n{'MKVLA' * 100}\n>sp|Q8WZ42|TITIN_HUMAN\n{''.join(residues)}\n", encoding="utf-8")
+    command = [sys.executable, "-c", MEMORY, str(folder), str(batch), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    with np.load(f"{path}.npz") as arrays:
+        found = arrays["Q8WZ42"]
+    assert found.shape == (34_350, 1024)
+    assert np.isfinite(found).all()
+    of_batch, of_titin = map(int, done.stdout.split())
+    assert of_titin < of_batch + found.nbytes, f"{of_titin:,} bytes; a batch takes {of_batch:,}"
+    [expected] = load(folder).embed([residues[-400:]], layers="sum")
+    np.testing.assert_allclose(found[-100:], expected[-100:], rtol=0, atol=1e-4)
 
 
 # The command
