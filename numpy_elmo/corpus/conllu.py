@@ -118,10 +118,10 @@ def _word(row: str, expected: int, where: str) -> str | None:
         return None
     if not _WORD.fullmatch(identifier):
         raise InputError(f"{where}: {identifier!r} is no ID; the first column of CoNLL-U holds 1, 1-2 or 1.1")
-    if int(identifier) != expected:
+    if identifier != str(expected):  # of any number of digits
         raise InputError(
-            f"{where}: word {identifier} stands where word {expected} should; a blank line ends a sentence, and its "
-            "words are numbered from 1"
+            f"{where}: word {identifier:.20} stands where word {expected} should; a blank line ends a sentence, and "
+            "its words are numbered from 1"
         )
     if not form.strip():
         raise InputError(f"{where}: word {identifier} has an empty FORM; write _ for an underscore, or the word")
