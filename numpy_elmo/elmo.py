@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -17,6 +17,7 @@ from numpy_elmo.files.options import ModelOptions
 from numpy_elmo.files.weights import read_mixes, read_model
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.matmul import Form, independent_form
+from numpy_elmo.layers.pooling import Pooling, pool
 from numpy_elmo.layers.scalar_mix import ScalarMix
 from numpy_elmo.layers.tracing import Trace, recording
 from numpy_elmo.network.batching import batches, bounded_batches, pack
@@ -218,8 +219,9 @@ class Elmo:
         state: StatePolicy | CarriedState = "reset",
         boundaries: bool = False,
         batch_size: int = 64,
+        pooling: Pooling | None = None,
     ) -> list[Array]:
-        """Return the vectors of every token of every sentence.
+        """Return the vectors of every token of every sentence, or one vector per sentence.
 
         Parameters
         ----------
@@ -245,13 +247,16 @@ class Elmo:
             Whether to return the vectors of ``<S>`` and ``</S>`` too, first and last.
         batch_size : int
             Sentences that run together; fewer do where they are very long.
+        pooling : {"mean", "max", "sum", "first", "last"}, optional
+            Make one vector of a sentence's, as `numpy_elmo.layers.pooling.pool` does; the boundaries count if they are
+            returned.
 
         Returns
         -------
         list of ndarray
             One array a sentence, in order; float32, or float64 if the model was loaded so.  Shape
             ``(L + 1, n_tokens, 2 P)`` for ``layers="all"``, else ``(n_tokens, 2 P)``.  An empty sentence has no
-            tokens: ``(L + 1, 0, 2 P)`` or ``(0, 2 P)``.
+            tokens: ``(L + 1, 0, 2 P)`` or ``(0, 2 P)``.  With `pooling` the axis of the tokens is gone.
 
         Raises
         ------
@@ -262,15 +267,16 @@ class Elmo:
             one is in use by another thread.
         """
         checked = check_sentences(sentences)
-        select = self._selector(layers)
+        select, finish = self._selector(layers), _pooler(pooling)
         batch_size = check_count("batch_size", batch_size)
         self._check_state(state)
         if state == "carry" or isinstance(state, CarriedState):
             carried = state if isinstance(state, CarriedState) else self._carried.claim()
-            return self._forward.carried(batches(checked, batch_size), carried, select, boundaries=boundaries)
-        return self._forward.independent(
-            checked, self._start(state), select, boundaries=boundaries, batch_size=batch_size
-        )
+            vectors = self._forward.carried(batches(checked, batch_size), carried, select, boundaries=boundaries)
+        else:
+            start = self._start(state)
+            vectors = self._forward.independent(checked, start, select, boundaries=boundaries, batch_size=batch_size)
+        return list(map(finish, vectors))
 
     def embed_corpus(
         self,
@@ -281,6 +287,7 @@ class Elmo:
         boundaries: bool = False,
         batch_size: int = 128,
         window: int = 1024,
+        pooling: Pooling | None = None,
         report: CorpusReport | None = None,
     ) -> Iterator[Array]:
         """Yield the vectors of every sentence of a corpus of any size.
@@ -293,7 +300,7 @@ class Elmo:
         ----------
         sentences : iterable of token lists
             Tokenised sentences, read as they are needed.
-        layers, boundaries
+        layers, boundaries, pooling
             As for `embed`.
         batch_size : int
             Sentences that run together.  A corpus fills larger batches than `embed` has by default, and products of
@@ -330,7 +337,7 @@ class Elmo:
         >>> report
         CorpusReport(n_sentences=3, n_tokens=5, n_cut_tokens=1, first_cut=(1, 0))
         """
-        select = self._selector(layers)
+        select, finish = self._selector(layers), _pooler(pooling)
         batch_size = check_count("batch_size", batch_size)
         window = check_count("window", window)
         self._check_state(state)
@@ -355,7 +362,7 @@ class Elmo:
                 vectors = deque(embed(read))
                 for sentence in read:
                     counts.add(sentence, self.encoder.max_characters)
-                    yield vectors.popleft()  # and let go of it
+                    yield finish(vectors.popleft())  # and let go of it
 
         return one_by_one()
 
@@ -515,3 +522,11 @@ class Elmo:
                 raise InputError(f"the model has the layers 0 to {n - 1}, there is no layer {layers}")
             return Selector(lambda array: array[layers])
         raise InputError(f'layers must be "all", "top", "average", "sum", an int or a ScalarMix, not {layers!r}')
+
+
+def _pooler(pooling: Pooling | None) -> Callable[[Array], Array]:
+    """Return what makes one vector of a sentence's vectors, or leaves them as they are."""
+    if pooling is None:
+        return lambda vectors: vectors
+    pool(np.zeros((1, 1)), pooling)  # raises if there is no such pooling
+    return lambda vectors: pool(vectors, pooling)

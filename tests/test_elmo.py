@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numpy_elmo import Elmo, ScalarMix, load
+from numpy_elmo import CarriedState, Elmo, ScalarMix, load
+from numpy_elmo.elmo import Layers
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.matmul import as_matrix
+from numpy_elmo.layers.pooling import Pooling, pool
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
 
@@ -248,3 +250,23 @@ def test_two_models_and_several_threads_at_once(base: Elmo, tmp_path: Path) -> N
 
 def test_repr_says_what_the_model_is(base: Elmo) -> None:
     assert "2 LSTM layers" in repr(base)
+
+
+@pytest.mark.parametrize("pooling", get_args(Pooling))
+@pytest.mark.parametrize("layers", ["all", "top"])
+def test_pooling_makes_one_vector_per_sentence(base: Elmo, pooling: Pooling, layers: Layers) -> None:
+    sentences = [["rain", "fell"], [], ["the", "sun", "shone"]]
+    expected = [pool(vectors, pooling) for vectors in base.embed(sentences, layers=layers)]
+    state = CarriedState()
+    carried = [pool(vectors, pooling) for vectors in base.embed(sentences, layers=layers, state=CarriedState())]
+    for found, wanted in (
+        (base.embed(sentences, layers=layers, pooling=pooling), expected),
+        (list(base.embed_corpus(sentences, layers=layers, pooling=pooling)), expected),
+        (base.embed(sentences, layers=layers, pooling=pooling, state=state), carried),
+    ):
+        for a, b in zip(found, wanted, strict=True):
+            assert a.shape == b.shape
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+    for call in (base.embed, base.embed_corpus):
+        with pytest.raises(InputError, match="pooling must be one of 'mean'"):
+            call(sentences, pooling="median")  # type: ignore[arg-type]
