@@ -148,7 +148,8 @@ class ForwardPass:
             stack, way = ((self._bilm.forward, 1), (self._bilm.backward, -1))[direction]
             features = slice(direction * P, (direction + 1) * P)
             for chunk in chunks[::way]:
-                x = self._encode(tokens[chunk])[::way]  # [n, P], in reading order
+                # [n, P], in reading order; NumPy 1.26 multiplies a reversed view without the BLAS
+                x = np.ascontiguousarray(self._encode(tokens[chunk])[::way])
                 layers = np.concatenate([x[np.newaxis], stack(x, np.ones(len(x), np.intp), h[direction], c[direction])])
                 wanted = slice(max(chunk.start, first), min(chunk.stop, first + n))
                 here = slice(wanted.start - chunk.start, wanted.stop - chunk.start)
