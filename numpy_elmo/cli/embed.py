@@ -83,7 +83,7 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
         "their own; or one per token (none, the default)",
     )
     group.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="precision to store")
-    group.add_argument("--compression", help=argparse.SUPPRESS)  # of earlier versions
+    group.add_argument("--compression", help=argparse.SUPPRESS)  # answered with the command that compresses
     group.add_argument("--forget-sentences", action="store_true", help='leave out "sentence_to_index"')
     group.add_argument(
         "--use-sentence-keys", action="store_true", help="name the datasets by their sentences, which must differ"

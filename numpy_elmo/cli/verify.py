@@ -1,4 +1,4 @@
-"""``numpy-elmo verify``: check a model against what is on record, and print a report that an issue can hold."""
+"""``numpy-elmo verify``: check a model against known values, and print a report to paste into an issue."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print every check."""
     report = verify(arguments.model, name=arguments.name)
     compared = f", compared with {report.published_as}" if report.published_as else ""
-    print(f"### numpy-elmo verify: {Path(report.model).name}{compared}\n")  # the folder is nobody's business
+    print(f"### numpy-elmo verify: {Path(report.model).name}{compared}\n")  # the name alone: a path is private
     print(f"- {_environment()}")
     for file in report.files:
         print(f"- {file.name}: {file.size:,} bytes, sha256 {file.sha256}")

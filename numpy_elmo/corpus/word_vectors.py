@@ -160,7 +160,7 @@ def type_vectors(
     """
     targets = _check_words(words)
     if isinstance(layers, str) and layers == "all":
-        raise InputError('layers="all" gives several vectors a token; choose "average", "top", an int or a ScalarMix')
+        raise InputError('layers="all" gives several vectors per token; choose "average", "top", an int or a ScalarMix')
     rows = {word: row for row, word in enumerate(targets)}
     sums = np.zeros((len(targets), elmo.vector_size), np.float64)
     counts = np.zeros(len(targets), np.int64)

@@ -149,7 +149,7 @@ def embed_files(
     options = options or EmbedOptions()
     sentences_per_part = check_count("sentences_per_part", sentences_per_part)
     if file_format == "parquet" and (options.pooling == "none" or options.layers == "all"):
-        raise InputError('Parquet holds one vector a sentence: give EmbedOptions(pooling="mean", layers="average")')
+        raise InputError('Parquet holds one vector per sentence: give EmbedOptions(pooling="mean", layers="average")')
     CorpusInputs((), **reading)  # raises if something is wrong with it
     paths = _files(to_path(pattern, "pattern must be a file or a pattern"))
     folder = to_path(output_folder, "output_folder must be a path").absolute()

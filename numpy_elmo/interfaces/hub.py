@@ -489,12 +489,7 @@ def _read_strings(inputs: object) -> tuple[list[list[str]], int]:
             raise InputTypeError('the signature "default" takes strings; give signature="tokens" with a dict of tokens')
         inputs = inputs["default"]
     inputs = map(_text, check_column(from_tensorflow(inputs), "inputs"))
-    strings = check_texts(
-        inputs,
-        "inputs",
-        "give ' '.join(tokens), or signature=\"tokens\", for lists of tokens",
-        tokenize="give ' '.join(numpy_elmo.corpus.tokenize(text)) for each text",
-    )
+    strings = check_texts(inputs, "inputs", "give ' '.join(tokens), or signature=\"tokens\", for lists of tokens")
     sentences = [[token for token in string.split(" ") if token] for string in strings]
     return sentences, max(map(len, sentences), default=0)
 

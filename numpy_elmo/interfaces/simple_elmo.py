@@ -249,12 +249,7 @@ class ElmoModel:
         self._loaded()
         if self._language_model is None:
             raise InputError("substitutes need the softmax; load the model with full=True")
-        sentences = check_texts(
-            raw_sentences,
-            "raw_sentences",
-            "give ' '.join(tokens) for lists of tokens",
-            tokenize="give ' '.join(numpy_elmo.corpus.tokenize(text)) for each text",
-        )
+        sentences = check_texts(raw_sentences, "raw_sentences", "give ' '.join(tokens) for lists of tokens")
         texts = [sentence.split() for sentence in sentences]
         found = self._language_model.candidates(
             texts, topn, boundaries=not nodelimiters, batch_size=self.batch_size or len(sentences)

@@ -75,7 +75,9 @@ class ElmoComponent:
         self, model: str | os.PathLike[str] = "tiny", layers: int | str = "average", batch_size: int = 64
     ) -> None:
         if layers == "all":
-            raise InputError('doc.tensor has one vector a token; layers must be "average", "top" or an int, not "all"')
+            raise InputError(
+                'doc.tensor has one vector per token; layers must be "average", "top" or an int, not "all"'
+            )
         self._model = model
         self._elmo = load(model)
         self._layers: Any = layers

@@ -35,7 +35,13 @@ def check_column(texts: Any, name: str) -> Iterator[Any]:
         raise InputTypeError(f"{name} must be a list of texts, not {type(texts).__name__}") from error
 
 
-def check_texts(texts: Any, name: str, lists: str, *, tokenize: str) -> list[str]:
+def check_texts(
+    texts: Any,
+    name: str,
+    lists: str,
+    *,
+    tokenize: str = "give ' '.join(numpy_elmo.corpus.tokenize(text)) for each text",
+) -> list[str]:
     """Return a column of strings, which are split at spaces.
 
     Messages say what to do with lists of tokens and, as a warning, how to tokenise what does not look tokenised.

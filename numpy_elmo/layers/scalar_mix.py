@@ -1,4 +1,4 @@
-"""Scalar mix: one vector a token from the vectors of all layers."""
+"""Scalar mix: one vector per token from the vectors of all layers."""
 
 from __future__ import annotations
 

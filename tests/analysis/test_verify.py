@@ -93,6 +93,16 @@ def row_of(folder: Path, runs: tuple[RecordedRun, ...] = ()) -> PublishedModel:
     )
 
 
+def publishing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[PublishedModel], None]:
+    """Publish a folder's model as "made", and return what publishes another row in its place."""
+
+    def make(row: PublishedModel) -> None:
+        monkeypatch.setattr(published, "table", lambda: {"made": row})
+
+    make(row_of(folder, (record(load(folder)),)))
+    return make
+
+
 @pytest.fixture
 def folder(cache: Path) -> Path:
     return write_model(cache / "made", SMALL["base"])
@@ -100,11 +110,7 @@ def folder(cache: Path) -> Path:
 
 @pytest.fixture
 def publish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[PublishedModel], None]:
-    def make(row: PublishedModel) -> None:
-        monkeypatch.setattr(published, "table", lambda: {"made": row})
-
-    make(row_of(folder, (record(load(folder)),)))
-    return make
+    return publishing(folder, monkeypatch)
 
 
 def perturb(folder: Path, dataset: str = "CNN_proj/b_proj", by: float = 0.01) -> None:

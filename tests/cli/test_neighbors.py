@@ -8,17 +8,7 @@ from pathlib import Path
 import pytest
 
 from numpy_elmo.cli import main
-
-CORPUS = [
-    sentence.split()
-    for sentence in (
-        "They sat on the river bank .",
-        "",
-        "The bank lent them some money .",
-        "The boat came to the bank of the river .",
-        "She put her money in the bank .",
-    )
-]
+from tests.analysis.test_neighbors import CORPUS
 
 
 def test_the_command_finds_marks_and_keeps(

@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 
 from numpy_elmo.cli import main
-
-SENTENCES = [
-    ["He", "took", "the", "money", "to", "the", "bank", "."],
-    ["The", "river", "bank", "was", "steep", "."],
-    ["A", "bank", "is", "not", "a", "bank", "of", "sand", "."],
-    ["There", "is", "none", "here", "."],
-    ["We", "sat", "on", "the", "bank", "and", "ate", "."],
-]
+from tests.analysis.test_plots import SENTENCES
 
 
 @pytest.mark.slow

@@ -12,14 +12,12 @@ import pytest
 from numpy_elmo.cli import main
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
+from tests.interfaces.test_seqvec import FASTA
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("seqvec"), SMALL["base"])
-
-
-FASTA = ">sp|P1|ONE first\r\nmkvl\r\nLA*\r\n>sp|P2|TWO\nSEQ-W.ENCE\n\n>sp|P3|THREE\nVLSXXXIEP\n"
 
 
 @pytest.fixture

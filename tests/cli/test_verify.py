@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 import numpy_elmo
-from numpy_elmo import load
 from numpy_elmo.cli import main
-from numpy_elmo.files import published
 from numpy_elmo.files.published import PublishedModel
-from tests.analysis.test_verify import perturb, record, row_of
+from tests.analysis.test_verify import perturb, publishing
 from tests.conftest import write_model
 from tests.fixtures.recipes import SMALL
 
@@ -26,11 +24,7 @@ def folder(cache: Path) -> Path:
 
 @pytest.fixture
 def publish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[PublishedModel], None]:
-    def make(row: PublishedModel) -> None:
-        monkeypatch.setattr(published, "table", lambda: {"made": row})
-
-    make(row_of(folder, (record(load(folder)),)))
-    return make
+    return publishing(folder, monkeypatch)
 
 
 def test_the_command_prints_expected_found_and_difference(

@@ -82,7 +82,7 @@ def test_type_vectors_do_not_depend_on_how_the_corpus_is_cut(base: Elmo, monkeyp
 def test_words_that_make_no_vectors_are_errors(base: Elmo) -> None:
     with pytest.raises(InputError, match="none of the words occurs"):
         type_vectors(base, CORPUS, ["absent"])
-    with pytest.raises(InputError, match="several vectors a token"):
+    with pytest.raises(InputError, match="several vectors per token"):
         type_vectors(base, CORPUS, ["bank"], layers="all")
     with pytest.raises(InputError, match="'bank' is there more than once"):
         type_vectors(base, CORPUS, ["bank", "the", "bank"])

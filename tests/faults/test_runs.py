@@ -326,6 +326,18 @@ def test_a_lone_surrogate_is_no_word_in_a_file(tmp_path: Path) -> None:
 # -- races (finding 12) ------------------------------------------------------------------------------------------------
 
 
+def second_run(out: Path, base: Elmo, whole: bytes, monkeypatch: pytest.MonkeyPatch, flags: dict[str, Any]) -> str:
+    """Run the job again in the middle of the first run; return how that ended."""
+    monkeypatch.undo()
+    monkeypatch.setattr(embed, "WINDOW", 4)
+    try:
+        job(out.with_name("in.txt"), out, base).run(**flags)
+    except OutputError as error:
+        return str(error)
+    assert out.read_bytes() == whole
+    return "finished"
+
+
 @pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])
 @pytest.mark.parametrize("moment", ["before the renaming", "after the renaming", "before the deletion"])
 def test_a_second_run_at_the_end_of_the_first_harms_nothing(
@@ -335,15 +347,7 @@ def test_a_second_run_at_the_end_of_the_first_harms_nothing(
     outcomes: list[str] = []
 
     def second() -> None:
-        monkeypatch.undo()
-        monkeypatch.setattr(embed, "WINDOW", 4)
-        try:
-            job(tmp_path / "in.txt", out, base).run(**flags)
-        except OutputError as error:
-            outcomes.append(str(error))
-        else:
-            outcomes.append("finished")
-            assert out.read_bytes() == whole
+        outcomes.append(second_run(out, base, whole, monkeypatch, flags))
 
     if moment == "before the deletion":
         forget = resume.forget_checkpoint
@@ -380,14 +384,7 @@ def test_a_second_run_at_the_beginning_of_the_first_harms_nothing(
     outcomes: list[str] = []
 
     def second() -> None:
-        monkeypatch.undo()
-        monkeypatch.setattr(embed, "WINDOW", 4)
-        try:
-            job(tmp_path / "in.txt", out, base).run(**flags)
-        except OutputError as error:
-            outcomes.append(str(error))
-        else:
-            outcomes.append("finished")
+        outcomes.append(second_run(out, base, whole, monkeypatch, flags))
 
     def links(source: Path, target: Path) -> None:
         if moment == "before the naming":

@@ -105,7 +105,7 @@ def test_pooled_vectors_go_to_parquet(client: Client, tmp_path: Path) -> None:
     other = EmbedOptions(pooling="max", layers="average")
     with pytest.raises(PartsFailedError, match=r"two.txt-00000.parquet: OutputError: .* made with pooling='mean'"):
         embed_files(*arguments, client=client, file_format="parquet", options=other)
-    with pytest.raises(InputError, match="one vector a sentence"):
+    with pytest.raises(InputError, match="one vector per sentence"):
         embed_files(*arguments, client=client, file_format="parquet")
 
 

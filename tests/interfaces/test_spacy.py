@@ -189,7 +189,7 @@ def test_a_text_without_its_tensor_is_refused(nlp: Language) -> None:
 
 
 def test_bad_configurations_are_found_when_the_component_is_added() -> None:
-    with pytest.raises(InputError, match=r"doc\.tensor has one vector a token"):
+    with pytest.raises(InputError, match=r"doc\.tensor has one vector per token"):
         pipeline(layers="all")
     with pytest.raises(InputError, match="layers must be"):
         pipeline(layers="bottom")
