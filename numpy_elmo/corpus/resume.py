@@ -35,8 +35,8 @@ from numpy_elmo.files.writing import (
     is_at,
     lock,
     new_file,
-    open_partial,
     output_errors,
+    partial_file,
     publish,
     sync,
     sync_folder,
@@ -71,28 +71,25 @@ class PartFile:
         """Make the unfinished file; it has its lock before it has its name, and keeps it."""
         path = part_of(target)
         check_target(path, overwrite=overwrite)
-        with output_errors(path):
-            opened, partial = open_partial(path)
-        try:
-            with output_errors(path, RuntimeError), h5py.File(partial, "w", locking=False) as file:
-                fill(file)
-            check_target(path, overwrite=overwrite)  # the checkpoint of another run is not ours to forget
-            with output_errors(path):
-                forget_checkpoint(target)
-                sync(opened.fileno())
-                if writing.WINDOWS:  # which renames no open files
-                    opened.close()
-                publish(partial, path, overwrite=overwrite)
-            if opened.closed:
-                return cls(target)
-            made = cls.__new__(cls)
-            made._open(target, opened, is_own=True)
-        except BaseException:
-            opened.close()
-            with suppress(OSError):  # renamed
-                partial.unlink()
-            raise
-        return made
+        with partial_file(path) as (opened, partial):
+            try:
+                with output_errors(path, RuntimeError), h5py.File(partial, "w", locking=False) as file:
+                    fill(file)
+                check_target(path, overwrite=overwrite)  # the checkpoint of another run is not ours to forget
+                with output_errors(path):
+                    forget_checkpoint(target)
+                    sync(opened.fileno())
+                    if writing.WINDOWS:  # which renames no open files
+                        opened.close()
+                    publish(partial, path, overwrite=overwrite)
+                if opened.closed:
+                    return cls(target)
+                made = cls.__new__(cls)
+                made._open(target, opened, is_own=True)
+            except BaseException:
+                opened.close()
+                raise
+            return made
 
     def _open(self, target: Path, file: BinaryIO, *, is_own: bool = False) -> None:
         self.target, self.path = target, part_of(target)

@@ -58,19 +58,13 @@ def new_file(path: StrPath, *, overwrite: bool = False, inputs: Iterable[StrPath
     files that are read meanwhile, or a folder, a link or a device; or if it cannot be written.
     """
     target = check_target(path, overwrite=overwrite, inputs=inputs)
-    with output_errors(target):
-        opened, partial = open_partial(target)
-    try:
+    with partial_file(target) as (opened, partial), opened:
         yield partial
         with output_errors(target):
             sync(opened.fileno())
             if WINDOWS:  # which renames no open files
                 opened.close()
             publish(partial, target, overwrite=overwrite)
-    finally:
-        opened.close()
-        with suppress(OSError):  # renamed
-            partial.unlink()
 
 
 @contextmanager
@@ -122,16 +116,28 @@ def check_target(path: StrPath, *, overwrite: bool = False, inputs: Iterable[Str
     return target
 
 
-def open_partial(target: Path) -> tuple[BinaryIO, Path]:
-    """Create, open and lock an empty file beside the target; delete those that killed processes left."""
-    delete_abandoned(target)
-    while True:
-        partial = target.with_name(f".{_stem(target)}.{uuid.uuid4().hex[:8]}.part")
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        opened = os.fdopen(descriptor, "r+b", buffering=0)
-        if lock(descriptor) is not False and is_at(descriptor, partial):
-            return opened, partial
-        opened.close()  # taken for abandoned before it was locked
+@contextmanager
+def partial_file(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Create, open and lock an empty file beside the target; delete those that killed processes left.
+
+    At the end the name is gone, if the file was not renamed, whenever a signal comes; closing is left to the caller.
+    """
+    partial = None
+    try:
+        with output_errors(target):
+            delete_abandoned(target)
+            while True:
+                partial = target.with_name(f".{_stem(target)}.{uuid.uuid4().hex[:8]}.part")
+                descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+                opened = os.fdopen(descriptor, "r+b", buffering=0)
+                if lock(descriptor) is not False and is_at(descriptor, partial):
+                    break
+                opened.close()  # taken for abandoned before it was locked
+        yield opened, partial
+    finally:
+        if partial is not None:
+            with suppress(OSError):  # renamed
+                partial.unlink()
 
 
 def publish(partial: Path, target: Path, *, overwrite: bool) -> None:

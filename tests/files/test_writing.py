@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,3 +67,21 @@ def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
             output_errors(target),
         ):
             partial.write_text("", encoding="utf-8")
+
+
+def test_a_signal_right_after_a_file_was_created_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = os.open
+
+    def interrupted(path: Any, flags: int, *mode: int) -> int:
+        descriptor = create(path, flags, *mode)
+        if not flags & os.O_EXCL:
+            return descriptor
+        os.close(descriptor)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt), new_file(tmp_path / "out"):
+        pass
+    assert list(tmp_path.iterdir()) == []
