@@ -20,8 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    # All its tests are slow, and it cannot be imported without torch.
-    return True if collection_path.name == "test_torch.py" and config.option.markexpr == "not slow" else None
+    # All their tests are slow, and they cannot be imported without the libraries of [dev].
+    return (
+        True
+        if collection_path.name in ("test_spacy.py", "test_torch.py") and config.option.markexpr == "not slow"
+        else None
+    )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

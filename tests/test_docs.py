@@ -22,7 +22,7 @@ from tests.fixtures.recipes import Recipe, options
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
 BLOCK = re.compile(r"^```(python|console|text)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
-NEED_DEV = re.compile(r"^from dask", flags=re.MULTILINE)  # a library of [dev]
+NEED_DEV = re.compile(r"^from dask|^import spacy", flags=re.MULTILINE)  # a library of [dev]
 FILES = {
     "sentences.txt": "She sat on the river bank .\nThe bank lent them some money .\n",
     "reading.txt": "While the man hunted the deer ran into the woods .\n"

@@ -73,7 +73,7 @@ def test_float64_model_gives_float64(base: Elmo, base64: Elmo) -> None:
     assert base64.embed_padded(SENTENCES)[0].dtype == np.float64
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(sentences=st.lists(sentence, min_size=1, max_size=6), batch_size=st.integers(1, 7))
 def test_a_sentence_has_the_same_vectors_in_any_company(
     base: Elmo, sentences: list[list[str]], batch_size: int

@@ -38,7 +38,7 @@ def fresh() -> Elmo:
     return load(Path(__file__).parent / "fixtures" / "base")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     sentences=st.lists(sentence, max_size=12),
     batch_size=st.integers(1, 5),
@@ -73,7 +73,7 @@ def test_windows_batches_and_chunks_of_any_size_change_nothing(
         assert array.flags.c_contiguous
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     sentences=st.lists(sentence, max_size=12),
     batch_size=st.integers(1, 5),

@@ -22,10 +22,8 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(numpy_elmo.__path__, "numpy_elmo.") if "__main__" not in module.name
 )
-NEED_DEV = (
-    "numpy_elmo.interfaces.torch",
-    "numpy_elmo.interfaces.dask",
-)  # imports a library of [dev]
+# Import a library of [dev].
+NEED_DEV = [f"numpy_elmo.interfaces.{name}" for name in ("dask", "spacy", "torch")]
 
 
 def test_importing_prints_nothing_and_needs_numpy_and_h5py_alone() -> None:

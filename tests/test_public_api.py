@@ -249,8 +249,11 @@ ELSEWHERE = {
 }
 
 
+PUBLIC = dict(public())
+
+
 def tried() -> Iterator[tuple[str, str]]:
-    for name, function in public():
+    for name, function in PUBLIC.items():
         try:
             parameters = inspect.signature(function).parameters
         except (TypeError, ValueError):
@@ -285,9 +288,8 @@ def instance(owner: str, good: dict[str, Any]) -> Any:
 
 def call(name: str, parameter: str, value: Any, good: dict[str, Any]) -> Any:
     """Call a public function with one bad argument, and run what it returns if that is lazy."""
-    functions = dict(public())
     owner, _, method = name.rpartition(".")
-    function = functions[name]
+    function = PUBLIC[name]
     if owner and not inspect.ismethod(function):
         made = instance(owner, good)
         if made is None:

@@ -26,7 +26,7 @@ MODULES = [
     *(f"numpy_elmo.analysis.{name}" for name in ("convert", "neighbors", "pairs", "plots", "spans", "verify")),
     *(
         f"numpy_elmo.interfaces.{name}"
-        for name in ("allennlp", "bilm", "elmo_bilm", "hub", "seqvec", "simple_elmo", "sklearn", "spacy")
+        for name in ("allennlp", "bilm", "elmo_bilm", "hub", "seqvec", "simple_elmo", "sklearn")
     ),
 ]
 

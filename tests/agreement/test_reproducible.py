@@ -64,7 +64,7 @@ def assert_same_bytes(found: Sequence[Array], expected: Sequence[Array]) -> None
     assert [array.tobytes() for array in found] == [array.tobytes() for array in expected]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(sentences=SENTENCES, before=SENTENCES, seed=st.integers(0, 100), batch_size=st.integers(1, 9))
 def test_neither_order_nor_earlier_calls_change_a_bit(
     as_installed: Elmo, sentences: list[list[str]], before: list[list[str]], seed: int, batch_size: int
@@ -98,7 +98,7 @@ def test_a_frozen_state_changes_nothing_of_that() -> None:
     assert_same_bytes(elmo.embed(sentences[::-1], state="frozen"), expected[::-1])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(sentences=SENTENCES, seed=st.integers(0, 100), batch_size=st.integers(1, 40), window=st.integers(1, 40))
 def test_reproducible_bits_are_those_of_the_sentence_alone(
     reproducible: Elmo, sentences: list[list[str]], seed: int, batch_size: int, window: int
@@ -116,7 +116,7 @@ def test_reproducible_bits_are_those_of_the_sentence_alone(
     assert_same_bytes(elmo.embed(shuffled, layers=mix, batch_size=batch_size), list(map(mix, expected)))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(sentences=SENTENCES, rows=st.integers(1, 8))
 def test_reproducible_carried_states_depend_on_their_own_row_alone(
     reproducible: Elmo, sentences: list[list[str]], rows: int

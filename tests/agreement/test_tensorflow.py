@@ -87,6 +87,7 @@ def rms(values: Array) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
+@pytest.mark.slow
 def test_float32_is_no_worse_than_tensorflow_over_all_small_models() -> None:
     # One model's error is a draw of rounding noise; over all of them the mean square tells who rounds worse.
     pairs = []

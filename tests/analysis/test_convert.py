@@ -29,7 +29,10 @@ def datasets(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize("source", ["checkpoints/training", "checkpoints/sharded", "checkpoints/hub", "language_model"])
+SLOW = [pytest.param(source, marks=pytest.mark.slow) for source in ("checkpoints/training", "language_model")]
+
+
+@pytest.mark.parametrize("source", ["checkpoints/sharded", "checkpoints/hub", *SLOW])
 def test_the_files_are_those_that_the_checkpoint_was_made_from(tmp_path: Path, source: str) -> None:
     done = convert(FIXTURES / source, tmp_path / "new")
     assert done.difference == 0
@@ -57,6 +60,7 @@ def test_the_options_are_the_same(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "new" / "options.json").read_text())["char_cnn"]["n_characters"] == 262
 
 
+@pytest.mark.slow
 def test_a_conversion_of_a_conversion_changes_nothing(tmp_path: Path) -> None:
     both: tuple[Literal["float32", "float16"], ...] = ("float32", "float16")
     for dtype in both:

@@ -86,6 +86,7 @@ def test_the_numbers_of_near_points_do_not_cover_each_other(elmo: Elmo, theme: T
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
 
 
+@pytest.mark.slow
 def test_of_many_occurrences_some_have_numbers_and_the_others_are_faint(elmo: Elmo) -> None:
     sentences = [[str(n), "bank", "."] for n in range(100)]
     figure = plots.senses(elmo, "bank", sentences)
@@ -161,7 +162,8 @@ def luminance(colour: object) -> float:
     return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
 
-@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_has_the_contrast_that_wcag_asks_for(elmo: Elmo, model: LanguageModel, theme: Theme) -> None:
     trace = elmo.trace(TOKENS)
     for figure in (
@@ -181,6 +183,7 @@ def test_text_has_the_contrast_that_wcag_asks_for(elmo: Elmo, model: LanguageMod
         assert any(titles)
 
 
+@pytest.mark.slow
 def test_saved_pictures_are_the_same_every_time(tmp_path: Path, model: LanguageModel) -> None:
     for name, start in (("a.png", b"\x89PNG"), ("a.SVG", b"<?xml")):
         contents = []

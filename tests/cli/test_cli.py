@@ -113,12 +113,14 @@ def test_standard_input_is_utf8_whatever_the_locale(tmp_path: Path, monkeypatch:
         (b"\n", "1 blank line(s): 1"),
     ],
 )
-def test_text_that_cannot_be_used_is_one_line_and_no_file(tmp_path: Path, content: bytes, message: str) -> None:
+def test_text_that_cannot_be_used_is_one_line_and_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str
+) -> None:
     (tmp_path / "in.txt").write_bytes(content)
-    result = run("embed", "in.txt", "out.hdf5", "--model", BASE, folder=tmp_path)
-    assert result.returncode == 2
-    assert message in result.stderr.decode()
-    assert len(result.stderr.splitlines()) == 1
+    assert main(["embed", str(tmp_path / "in.txt"), str(tmp_path / "out.hdf5"), "--model", BASE]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert len(shown.splitlines()) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"in.txt"}
 
 

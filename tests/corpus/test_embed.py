@@ -172,7 +172,7 @@ def job(text: Path, output: Path, elmo: Elmo, **changes: Any) -> FileEmbedding:
     return FileEmbedding(CorpusInputs((str(text),)), str(output), elmo, EmbedOptions(**changes))
 
 
-@pytest.mark.parametrize("state", ["reset", "carry"])
+@pytest.mark.parametrize("state", [pytest.param("reset", marks=pytest.mark.slow), "carry"])
 def test_a_run_may_end_after_any_window(
     tmp_path: Path, base: Elmo, state: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,7 +230,10 @@ def test_a_death_between_the_last_checkpoint_and_the_renaming(
 # -- disks and folders -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flags", [[], ["--state", "carry"], ["--pooling", "max", "--forget-sentences"]])
+FLAGS = [["--state", "carry"], ["--pooling", "max", "--forget-sentences"]]
+
+
+@pytest.mark.parametrize("flags", [[], *(pytest.param(flags, marks=pytest.mark.slow) for flags in FLAGS)])
 def test_a_file_that_may_not_be_so_large_is_refused_before_the_work(
     tmp_path: Path, smallest: str, flags: list[str]
 ) -> None:
@@ -251,7 +254,7 @@ def test_a_file_that_may_not_be_so_large_is_refused_before_the_work(
     assert names(tmp_path) == {"in.txt"}
 
 
-@pytest.mark.parametrize("fails_at", range(0, 40, 3))
+@pytest.mark.parametrize("fails_at", range(0, 40, 8))
 def test_a_disk_that_is_full_at_any_write_costs_no_more_than_a_window(
     tmp_path: Path, base: Elmo, monkeypatch: pytest.MonkeyPatch, fails_at: int
 ) -> None:

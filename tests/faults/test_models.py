@@ -62,7 +62,7 @@ def test_a_weight_file_cut_at_any_page_is_refused(size: int) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(flips=st.lists(st.tuples(st.sampled_from(metadata_bytes()), st.integers(1, 255)), min_size=1, max_size=3))
 def test_flipped_bytes_in_headers_end_in_a_model_or_an_error(flips: list[tuple[int, int]]) -> None:
     damaged = bytearray(WHOLE)
@@ -216,8 +216,8 @@ def _rewrite_options(file: h5py.File, changes: dict[str, dict[str, Any]]) -> Non
     [
         (declare_much, "cannot be in a file of"),
         (pack_much_into_a_chunk, "more in a chunk than the chunk's size"),
-        (pack_much_twice, "stored with the filters"),
-        (declare_a_large_chunk, "in chunks of 2,147,483,648 bytes"),
+        pytest.param(pack_much_twice, "stored with the filters", marks=pytest.mark.slow),
+        pytest.param(declare_a_large_chunk, "in chunks of 2,147,483,648 bytes", marks=pytest.mark.slow),
     ],
 )
 def test_a_small_weight_file_cannot_take_much_memory(
@@ -255,7 +255,7 @@ def zip_model(path: Path, folder: Path, members: dict[str, bytes]) -> Path:
 
 
 @needs_limits
-@pytest.mark.parametrize("member", ["model.hdf5", "options.json"])
+@pytest.mark.parametrize("member", ["model.hdf5", pytest.param("options.json", marks=pytest.mark.slow)])
 def test_a_zip_bomb_is_refused(model_folder: Path, tmp_path: Path, member: str) -> None:
     start = b"\x89HDF\r\n\x1a\n" if member == "model.hdf5" else b"{"
     path = zip_model(tmp_path / "bomb.zip", model_folder, {member: start + bytes(320 * MIB)})
@@ -290,7 +290,7 @@ def test_a_zip_with_a_symbolic_link_is_refused(model_folder: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_flipped_bytes_in_a_zip_end_in_a_model_or_an_error(
     zipped: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -392,7 +392,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(changes=st.dictionaries(st.sampled_from(FIELDS), json_values | st.just(...), min_size=1, max_size=3))
 def test_any_value_of_any_option_ends_in_options_or_an_error(changes: dict[tuple[str, str], Any]) -> None:
     options = json.loads(json.dumps(OPTIONS))
@@ -444,7 +444,7 @@ def test_options_that_ask_for_much_are_refused_at_once(section: str, key: str, v
         decode_options(json.dumps(options).encode(), "options.json")
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(data=st.binary(max_size=60) | st.text(max_size=30).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_as_options_or_vocabulary_end_in_an_error(data: bytes) -> None:
     assert isinstance(outcome(lambda: decode_options(data, "options.json")), OptionsError)

@@ -88,7 +88,7 @@ def test_what_is_not_utf8_is_named_with_line_and_byte(tmp_path: Path, data: byte
 
 
 @pytest.mark.filterwarnings("ignore::numpy_elmo.errors.InputWarning")
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_end_in_vectors_or_an_error(
     base: Elmo, tmp_path_factory: pytest.TempPathFactory, data: bytes
@@ -101,7 +101,7 @@ def test_any_bytes_end_in_vectors_or_an_error(
 
 
 @pytest.mark.filterwarnings("ignore::numpy_elmo.errors.InputWarning")
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(
     text=st.text(
         st.characters(
@@ -224,7 +224,7 @@ python_objects = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(sentences=python_objects)
 def test_any_object_ends_in_vectors_or_an_error(base: Elmo, sentences: Any) -> None:
     found = outcome(lambda: base.embed(sentences))

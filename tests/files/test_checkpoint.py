@@ -311,7 +311,7 @@ def test_a_block_that_is_used_twice_is_refused() -> None:
         read_index(bytes(whole))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(flips=st.lists(st.tuples(st.integers(0, 2426), st.integers(1, 255)), min_size=1, max_size=3))
 def test_a_flipped_byte_in_an_index_is_noticed(
     tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]]

@@ -40,6 +40,11 @@ def pack(folder: Path, path: Path, mode: str = "w:gz", prefix: str = ".") -> Pat
     return path
 
 
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return pack(CHECKPOINTS / "hub", tmp_path_factory.mktemp("packed") / "m.tar.gz").read_bytes()
+
+
 def same_vectors(found: Elmo, expected: Elmo) -> None:
     for a, b in zip(found.embed(SENTENCES), expected.embed(SENTENCES), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -167,9 +172,11 @@ def header(size: bytes) -> bytes:
         lambda whole: members(("a" * 300, b"x", tarfile.REGTYPE)),
     ],
 )
-def test_damaged_archives_are_refused(tmp_path: Path, temporary: Path, damage: Callable[[bytes], bytes]) -> None:
-    path = pack(CHECKPOINTS / "hub", tmp_path / "m.tar.gz")
-    path.write_bytes(damage(path.read_bytes()))
+def test_damaged_archives_are_refused(
+    tmp_path: Path, temporary: Path, packed: bytes, damage: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "m.tar.gz"
+    path.write_bytes(damage(packed))
     with pytest.raises((WeightsError, OutputError, ModelNotFoundError)):
         load(path)
     gc.collect()

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import spacy
 
 from numpy_elmo import load
 from numpy_elmo.files.published import find
@@ -70,6 +69,8 @@ def _vectorizer() -> Callable[[list[list[str]]], list[Any]]:
 
 
 def _spacy() -> Callable[[list[list[str]]], list[Any]]:
+    import spacy  # noqa: PLC0415 -- a library of [dev]
+
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo")
     return lambda sentences: [doc.tensor for doc in nlp.pipe(_texts(sentences), batch_size=len(SENTENCES))]
@@ -129,10 +130,11 @@ MAKERS = {
     "simple_elmo": _simple_elmo,
     "bilm": _bilm,
 }
+NAMES = [pytest.param(name, marks=pytest.mark.slow if name == "spaCy" else ()) for name in MAKERS]
 IN_THE_ORDER_GIVEN = {"allennlp.ElmoEmbedder", "allennlp.Elmo", "simple_elmo", "bilm"}
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_shuffled_input_gives_the_same_bytes(name: str) -> None:
     order = np.random.default_rng(1).permutation(len(SENTENCES))
     expected = MAKERS[name]()(copy.deepcopy(SENTENCES))
@@ -145,7 +147,7 @@ def test_shuffled_input_gives_the_same_bytes(name: str) -> None:
             np.testing.assert_allclose(found[place], expected[k], rtol=0, atol=3e-6)
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_earlier_calls_change_no_byte(name: str) -> None:
     expected = MAKERS[name]()(SENTENCES)
     call = MAKERS[name]()

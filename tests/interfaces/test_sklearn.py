@@ -204,6 +204,7 @@ def test_output_can_be_a_table_with_names_and_the_index_of_the_texts(tiny: Elmo)
     np.testing.assert_array_equal(both.to_numpy()[:, :-1], found.to_numpy())
 
 
+@pytest.mark.slow
 def test_a_grid_search_chooses_layers_and_pooling(topics: tuple[list[str], list[str]]) -> None:
     texts, labels = topics
     pipeline = Pipeline([("elmo", ElmoVectorizer()), ("classify", LogisticRegression(max_iter=1000))])

@@ -34,7 +34,7 @@ def random_weights(seed: int, *shape: int) -> Array:
     return values.astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     rows=st.integers(1, 70),
     K=st.sampled_from([48, 512, 1024, 1536]),
@@ -119,7 +119,7 @@ def test_blocks_are_chosen_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> Non
     assert chosen_form([W], False) == (Form(blocks=False), False)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(rows=st.integers(1, 70), seed=st.integers(0, 2**32 - 1), shape=st.sampled_from([(512, 1024), (96, 1536)]))
 def test_in_the_form_that_was_found_a_row_has_the_same_bits_alone(rows: int, seed: int, shape: tuple[int, int]) -> None:
     W = random_weights(0, *shape)
@@ -144,7 +144,7 @@ def random_bilm(seed: int) -> Bilm:
     return Bilm(Stack((layer(), layer()), True), Stack((layer(), layer()), True))
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 9), min_size=1, max_size=60),
     seed=st.integers(0, 100),

@@ -208,6 +208,7 @@ def load_and_embed(folder: Path, seed: int) -> list[Array]:
     return embed_in_child(load(folder), seed)
 
 
+@pytest.mark.slow
 def test_a_spawned_process_loads_a_model_or_is_given_one(elmo: Elmo) -> None:
     expected = [load_and_embed(FOLDER, seed) for seed in range(4)]
     with multiprocessing.get_context("spawn").Pool(2) as pool:

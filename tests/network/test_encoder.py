@@ -90,7 +90,7 @@ def test_the_encoder_may_be_called_from_many_threads() -> None:
             np.testing.assert_array_equal(vectors, expected(tokens))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(calls=st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=12), min_size=1, max_size=6))
 def test_a_vector_depends_neither_on_its_neighbours_nor_on_earlier_calls(calls: list[list[str]]) -> None:
     encoder = load("tiny").encoder

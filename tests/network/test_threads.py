@@ -61,7 +61,7 @@ def test_the_number_of_threads_is_asked_for_by_option_or_variable(monkeypatch: p
         load("tiny")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     sentences=st.lists(st.lists(st.sampled_from(WORDS), max_size=12), max_size=12),
     batch_size=st.integers(1, 6),
