@@ -1,4 +1,4 @@
-"""Sentences in, vectors out: the model as its users see it."""
+"""The model as users see it: sentences in, vectors out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from numpy_elmo.network.threads import Workers, chosen_threads
 Layers: TypeAlias = Literal["all", "top", "average", "sum"] | int | ScalarMix
 StatePolicy: TypeAlias = Literal["reset", "carry", "frozen"]
 
-# Tokens of a window of `Elmo.embed_corpus`: their vectors are held until all of it is done.
+# Largest number of tokens in a window of `Elmo.embed_corpus`, whose vectors are in memory together.
 WINDOW_TOKENS = 1 << 15
 
 _CHOICES = {
@@ -45,7 +45,7 @@ _CHOICES = {
 
 @dataclass
 class CorpusReport:
-    """Counts of a run over a corpus; it grows during the run.
+    """Counts of a run over a corpus, updated during the run.
 
     Attributes
     ----------
@@ -54,10 +54,10 @@ class CorpusReport:
     n_tokens : int
         Their tokens.
     n_cut_tokens : int
-        Tokens that have more bytes than the model reads (48, and two marks, for all published ones): their vectors
-        are those of their beginnings, as in the published code.
+        Tokens with more bytes than the model reads (48 and two marks in all published models).  Only their beginning
+        is read, as in the published code.
     first_cut : tuple of (int, int) or None
-        Sentence and place in it of the first such token, both from 0.
+        Sentence of the first such token and its place in the sentence, both from 0.
     """
 
     n_sentences: int = 0
@@ -92,27 +92,27 @@ def load(
 
         * a folder with ``options.json`` (or ``*options*.json``) and ``model.hdf5`` (or one other ``*.hdf5``),
         * a weight file, with `options`,
-        * a zip as NLPL publishes them, with ``model.hdf5`` and ``options.json``,
+        * a zip as published by NLPL, with ``model.hdf5`` and ``options.json``,
         * a TensorFlow checkpoint of bilm-tf or simple_elmo_training, by its folder or prefix,
         * the module google/elmo of TF-Hub, by its folder or its ``.tar.gz``,
-        * a model of AllenNLP with an ELMo in it, by its ``weights.th``, the folder of that, or its ``model.tar.gz``,
+        * an AllenNLP model that contains ELMo: its ``weights.th``, the folder that holds it, or its ``model.tar.gz``,
         * a ``.safetensors`` file with the names of the published layout, with `options`, or the folder of both,
         * the name of a model: ``"tiny"``, which comes with the package, or one that was downloaded before.
 
-        Nothing is ever fetched from here.
+        `load` never downloads anything.
     options : str or path, optional
         The options file.
     dtype : {"float32", "float64"}
-        Precision to compute in.  ``"float64"`` evaluates the same weights in double precision: slower, and the
-        reference to judge float32 by.
+        Precision of the computation.  ``"float64"`` uses the same weights in double precision: slower, a reference
+        for float32.
     threads : int, optional
-        Python threads that share the work; the environment variable ``NUMPY_ELMO_THREADS`` if not given, else 2, one
-        for each reading direction.  With more, several batches run at once.  OpenBLAS gets one thread while they
-        compute, in the whole process; with ``threads=1`` and without ``reproducible=True`` it keeps its own.
+        Python threads that share the work.  Default: the environment variable ``NUMPY_ELMO_THREADS``, else 2, one per
+        reading direction.  With more, several batches run at once.  While they compute, OpenBLAS uses one thread in
+        the whole process; with ``threads=1`` and without ``reproducible=True`` it keeps its own threads.
     reproducible : bool, optional
-        Whether a sentence has the same bits in any batch, order, number of threads and process on one machine.  By
-        default this is so where it costs next to nothing, as on processors with AVX-512: loading tries a few
-        products.  ``True`` takes slower products elsewhere, ``False`` the fastest ones.
+        Whether a sentence has the same bits in any batch, order, number of threads and process on one machine.  The
+        default is True where that costs next to nothing, as on processors with AVX-512; loading tests a few products.
+        ``True`` uses slower products on other processors, ``False`` always the fastest.
 
     Returns
     -------
@@ -121,14 +121,14 @@ def load(
     Raises
     ------
     ModelNotFoundError
-        If there is no such model, or a file of it is missing.
+        If there is no such model, or one of its files is missing.
     OptionsError
         If the options file does not describe a model that reads characters.
     WeightsError
         If the weight file is damaged, is something else, or does not fit the options.
     InputError
-        If `dtype`, `threads` or `reproducible` is none of their values, or no products are known that give the same
-        bits with this machine's BLAS.
+        If `dtype`, `threads` or `reproducible` has another value, or ``reproducible=True`` is not possible with the
+        BLAS of this machine.
 
     Examples
     --------
@@ -153,14 +153,14 @@ def load(
 class Elmo:
     """A loaded model.  Made by `load`.
 
-    The weights never change, and calls with ``state="reset"`` or ``"frozen"`` share nothing that does: they may run
-    in several threads at once.  So may calls that bring a `CarriedState` each.  The model's own state, for
-    ``state="carry"``, belongs to one thread: another one is refused until `reset_state` is called.
+    The weights never change.  Calls with ``state="reset"`` or ``"frozen"`` may run in several threads at once, and so
+    may calls with a `CarriedState` each.  The model's own state, for ``state="carry"``, belongs to one thread: calls
+    from another one raise an error until `reset_state` is called.
 
     Attributes
     ----------
     options : ModelOptions
-        What the options file says.
+        The contents of the options file.
     n_layers : int
         LSTM layers, L; there are L + 1 layers of vectors.
     vector_size : int
@@ -168,14 +168,14 @@ class Elmo:
     reproducible : bool
         Whether a sentence has the same bits in any batch on this machine.
     asked_reproducible : bool or None
-        What `load` was asked for.
+        The argument `reproducible` of `load`.
     encoder : Encoder
         The part that sees one token at a time.
     bilm : Bilm
         The LSTM layers of both directions.
     mixes : dict of str to ScalarMix
-        The mixes of the layers that a task has learned and that are stored with the model, by their names there; empty
-        for most models.  ``embed(sentences, layers=elmo.mixes["scalar_mix_0"])`` uses one.
+        The mixes that a task has learned and that are stored with the model, by name; empty for most models.
+        ``embed(sentences, layers=elmo.mixes["scalar_mix_0"])`` uses one.
 
     References
     ----------
@@ -238,23 +238,23 @@ class Elmo:
             ``"carry"``
                 What AllenNLP and bilm-tf do: sentence k of a batch continues from sentence k of the batch before, in
                 this call or the last.  The first `batch_size` sentences are the first batch, and so on.  A larger
-                batch starts its further sentences from zeros, a smaller one leaves the other states as they were.
+                batch starts its additional sentences from zeros; a smaller one leaves the other states as they were.
             ``"frozen"``
-                The state that `warm_up` made, for every sentence the same.
+                Every sentence starts from the state that `warm_up` made.
             a `CarriedState`
-                As ``"carry"``, from this state on, and into it; the model's own is left alone.
+                As ``"carry"``, but calls continue from this state and update it; the model's own state stays as it is.
         boundaries : bool
             Whether to return the vectors of ``<S>`` and ``</S>`` too, first and last.
         batch_size : int
-            Sentences that run together; fewer do where they are very long.
+            Number of sentences that run together; fewer if they are very long.
         pooling : {"mean", "max", "sum", "first", "last"}, optional
-            Make one vector of a sentence's, as `numpy_elmo.layers.pooling.pool` does; the boundaries count if they are
-            returned.
+            Combine the vectors of a sentence into one, as `numpy_elmo.layers.pooling.pool` does.  Boundaries count if
+            they are returned.
 
         Returns
         -------
         list of ndarray
-            One array a sentence, in order; float32, or float64 if the model was loaded so.  Shape
+            One array per sentence, in order; float32, or float64 if the model was loaded in that precision.  Shape
             ``(L + 1, n_tokens, 2 P)`` for ``layers="all"``, else ``(n_tokens, 2 P)``.  An empty sentence has no
             tokens: ``(L + 1, 0, 2 P)`` or ``(0, 2 P)``.  With `pooling` the axis of the tokens is gone.
 
@@ -263,8 +263,8 @@ class Elmo:
         InputTypeError
             If a sentence is a string instead of a list of tokens, or a token is not a string.
         InputError
-            If an argument has a value that is not listed here, the state is ``"frozen"`` before `warm_up`, or a carried
-            one is in use by another thread.
+            If an argument has a value that is not listed here, if the state is ``"frozen"`` before `warm_up`, or if
+            another thread is using the carried state.
         """
         checked = check_sentences(sentences)
         select, finish = self._selector(layers), _pooler(pooling)
@@ -292,9 +292,9 @@ class Elmo:
     ) -> Iterator[Array]:
         """Yield the vectors of every sentence of a corpus of any size.
 
-        The memory it takes does not depend on the number of sentences, which may be endless.  A sentence may be a
-        whole document: one that is too long for a batch runs in time chunks, with the vectors of one run over the
-        whole, and little is held beside them.
+        Memory does not grow with the number of sentences, and the iterable may be endless.  A sentence may be a whole
+        document: if it is too long for a batch, it runs in time chunks, which gives the same vectors in little
+        memory.
 
         Parameters
         ----------
@@ -303,25 +303,25 @@ class Elmo:
         layers, boundaries, pooling
             As for `embed`.
         batch_size : int
-            Sentences that run together.  A corpus fills larger batches than `embed` has by default, and products of
-            more rows are faster.
+            Number of sentences that run together.  The default is larger than that of `embed`, since a corpus fills
+            larger batches, and these are faster.
         state : {"reset", "carry", "frozen"} or CarriedState
-            As for `embed`, but with ``"carry"`` the corpus begins from zeros, and its state is its own.
+            As for `embed`, but ``"carry"`` starts from zeros and does not touch the state of `embed`.
         window : int
-            Sentences that are read ahead, and sorted by length to run together; fewer where they are long.  With a
-            carried state, `batch_size` sentences are read ahead instead, for they are not sorted.
+            Number of sentences that are read ahead and sorted by length; fewer if they are long.  With a carried state
+            nothing is sorted, and `batch_size` sentences are read ahead.
         report : CorpusReport, optional
             Counts the sentences as they are yielded, and the tokens that were too long to be read whole.
 
         Yields
         ------
         ndarray
-            One array a sentence, in order, as from `embed`.
+            One array per sentence, in order, as from `embed`.
 
         Raises
         ------
         InputTypeError, InputError
-            As for `embed`; for a sentence that cannot be used, after those in the windows before it.
+            As for `embed`.  A sentence that cannot be used raises after all sentences of earlier windows were yielded.
 
         Examples
         --------
@@ -362,7 +362,7 @@ class Elmo:
                 vectors = deque(embed(read))
                 for sentence in read:
                     counts.add(sentence, self.encoder.max_characters)
-                    yield finish(vectors.popleft())  # and let go of it
+                    yield finish(vectors.popleft())  # so that the array can be freed
 
         return one_by_one()
 
@@ -381,9 +381,9 @@ class Elmo:
         Returns
         -------
         vectors : ndarray, shape (B, L + 1, T, 2 P)
-            T is the length of the longest sentence.  Zero beyond a sentence's end.
+            T is the length of the longest sentence.  Zeros after the end of a sentence.
         mask : ndarray of bool, shape (B, T)
-            True at tokens, False beyond a sentence's end.
+            True at tokens, False after the end of a sentence.
 
         Raises
         ------
@@ -399,15 +399,15 @@ class Elmo:
         return vectors, np.arange(n_tokens) < lengths[:, np.newaxis]
 
     def reset_state(self) -> None:
-        """Forget what calls with ``state="carry"`` have left behind, and which thread they came from."""
+        """Forget the state of earlier calls with ``state="carry"``, and the thread they came from."""
         self._carried.reset()
 
     def warm_up(self, sentences: Iterable[Iterable[str]]) -> None:
         """Make the state that ``state="frozen"`` starts every sentence from.
 
-        The sentences run one after the other, each from the state that the one before it left, beginning with zeros.
-        The models were trained with state carried over, so a state that some sentences have left is closer to what
-        they know than zeros are.
+        The sentences run one after the other.  The first starts from zeros, each other one from the state that the
+        sentence before it left.  The published models were trained with state carried over, so such a state is closer
+        to what they know than zeros are.
 
         Parameters
         ----------
@@ -431,9 +431,8 @@ class Elmo:
     def trace(self, tokens: Iterable[str]) -> Trace:
         """Return every intermediate array of the forward pass of one sentence.
 
-        The same layers run as in `embed`, from zeros and with the sentence's boundaries; what they compute is copied on
-        the way.  What `embed` does to be faster is left out: every token is encoded, with all its padding, and every
-        step runs.
+        The same layers run as in `embed`, from zeros and with the boundaries of the sentence, and every intermediate
+        array is copied.  The shortcuts of `embed` are left out: every token is encoded with all its padding.
 
         Parameters
         ----------
@@ -444,15 +443,15 @@ class Elmo:
         -------
         Trace
             A dict of str to ndarray, in order of computation.  N is the number of tokens and the two boundaries; rows
-            are always in the order of the sentence, also where the backward direction reads from its end.
+            are in the order of the sentence, also for the backward direction, which reads from the end.
 
             ==============================  ======================  ====================================================
             Name                            Shape                   What it is
             ==============================  ======================  ====================================================
             ``character_ids``               (N, 50)                 Rows of ``char_embed``, one per character.
             ``char_cnn.characters``         (N, 50, E)              Vectors of the characters.
-            ``char_cnn.bank_k.convolved``   (N, 50 - width + 1, n)  Filters of bank k at every position.
-            ``char_cnn.bank_k.pooled``      (N, n)                  Activation of their maximum and bias.
+            ``char_cnn.k.convolved``        (N, 50 - width + 1, n)  Filters of bank k at every position.
+            ``char_cnn.k.pooled``           (N, n)                  Activation of their maximum and bias.
             ``highway.k.gate``              (N, F)                  Transform gate of highway k.
             ``highway.k.hidden``            (N, F)                  What it lets through.
             ``highway.k.output``            (N, F)                  Its output.
@@ -481,7 +480,7 @@ class Elmo:
         sentence = check_tokens(tokens)
         bounded = [SENTENCE_START, *sentence, SENTENCE_END]
         ids = character_ids(bounded, self.encoder.max_characters)
-        # In the plain form, in which rows lie in one piece.
+        # In the plain form, in which rows are contiguous.
         with recording() as record:
             vectors = self.encoder.layers.in_form(Form())(ids)
             layers, _ = self.bilm.in_form(Form())(vectors, pack([len(bounded)]), self.bilm.zero_state(1))
@@ -519,13 +518,13 @@ class Elmo:
             return _CHOICES[layers]
         if isinstance(layers, int) and not isinstance(layers, bool):
             if not -n <= layers < n:
-                raise InputError(f"the model has the layers 0 to {n - 1}, there is no layer {layers}")
+                raise InputError(f"the model has layers 0 to {n - 1}; there is no layer {layers}")
             return Selector(lambda array: array[layers])
         raise InputError(f'layers must be "all", "top", "average", "sum", an int or a ScalarMix, not {layers!r}')
 
 
 def _pooler(pooling: Pooling | None) -> Callable[[Array], Array]:
-    """Return what makes one vector of a sentence's vectors, or leaves them as they are."""
+    """Return the function that pools the vectors of a sentence; without a pooling, it returns them as they are."""
     if pooling is None:
         return lambda vectors: vectors
     pool(np.zeros((1, 1)), pooling)  # raises if there is no such pooling

@@ -193,7 +193,7 @@ def test_wrong_types_are_named_with_the_remedy(base: Elmo, sentences: Any, messa
     ("arguments", "message"),
     [
         ({"layers": "bottom"}, '"all", "top", "average"'),
-        ({"layers": 3}, "layers 0 to 2, there is no layer 3"),
+        ({"layers": 3}, "layers 0 to 2; there is no layer 3"),
         ({"layers": -4}, "there is no layer -4"),
         ({"layers": True}, "not True"),
         ({"layers": None}, "not None"),

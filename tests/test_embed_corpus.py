@@ -130,7 +130,7 @@ def test_a_state_of_another_model_or_of_nothing_is_refused(base: Elmo, tmp_path:
     assert state.rows is not None
     assert state.rows.h.shape[3] != base.bilm.zero_state(1).h.shape[3]
     for call in (base.embed, base.embed_corpus):
-        with pytest.raises(InputError, match="of another model"):
+        with pytest.raises(InputError, match="belongs to another model"):
             call(SENTENCES, state=state)
     arrays = state.to_arrays()
     for wrong in (arrays[:-1], [array[0] for array in arrays], [arrays[0][:1], *arrays[1:]]):

@@ -1,4 +1,4 @@
-"""ELMo as what it was trained to be: a language model in both directions, with the softmax that is published apart."""
+"""ELMo as a language model in both directions, with its softmax, which is published in a file of its own."""
 
 from numpy_elmo.language_model.model import LanguageModel
 from numpy_elmo.language_model.results import Perplexity, SentenceLogProbs, WordScore

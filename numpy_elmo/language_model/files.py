@@ -1,4 +1,4 @@
-"""Where a softmax and its vocabulary are, and reading them."""
+"""Finding and reading a softmax and its vocabulary."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REMEDY = (
 
 
 class SoftmaxFile(NamedTuple):
-    """A file with ``softmax/W`` and ``softmax/b``, not opened yet, and what messages call it."""
+    """A file with ``softmax/W`` and ``softmax/b``, not opened yet, and its name in messages."""
 
     name: str
     open_file: Callable[[], AbstractContextManager[Arrays]]

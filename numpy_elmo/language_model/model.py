@@ -1,4 +1,4 @@
-"""Words before and after, and how likely they are: the language model as its users see it."""
+"""The language model as users see it: which words come next, and how likely a text is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SubVocabulary: TypeAlias = Iterable[str] | int
 State: TypeAlias = StatePolicy | CarriedState
 Score: TypeAlias = Callable[[Array, Rows], tuple[npt.NDArray[Any], ...]]
 
-# Batches whose sentences and vectors are held at a time.  Sorting by length pays among many.
+# Batches in a window, whose vectors are in memory together.  A larger window gives batches of more equal lengths.
 BATCHES_OF_WINDOW = 8
 
 
@@ -44,16 +44,16 @@ class LanguageModel:
         \log p(w_t \mid w_{t+1} \ldots w_{n+1}) &= \log \mathrm{softmax}(W h^\text{backward}_{t+1} + b)_{w_t},
             \quad t = 0 \ldots n
 
-    So forward predicts every token and ``</S>``, backward every token and ``<S>``.  Tokens that the vocabulary lacks
-    are read as they are spelt, and predicted as ``<UNK>``.  Every sentence starts from zeros unless a method's
-    ``state`` says otherwise.
+    So forward predicts every token and ``</S>``, backward every token and ``<S>``.  Tokens that are not in the
+    vocabulary are read by their spelling, and predicted as ``<UNK>``.  Every sentence starts from zeros by default.
 
     Probabilities are normalised over the whole vocabulary.  With ``vocabulary=``, or after `restrict`, they are
-    normalised over the words given and nothing else: conditional on the word being one of these.  Such results are
-    marked as restricted where they have a place for it; they compare with none of the full vocabulary.
+    normalised over the given words only, and cannot be compared with those of the full vocabulary.  Results with an
+    attribute ``restricted`` say so.
 
-    Beyond the weights, a call needs a block of logits (4 MiB in float32) and, from the disk, a block of weights (16
-    MiB), however large the vocabulary.  `substitutes` and `sample` also hold some numbers for every word.
+    Besides the weights, a call needs memory for a block of logits (4 MiB in float32) and, if the softmax stays on disk,
+    for a block of weights (16 MiB), for any size of vocabulary.  `substitutes` and `sample` also hold a few numbers per
+    word.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class LanguageModel:
     vocabulary : tuple of str
         The words that probabilities are normalised over.
     restricted : bool
-        Whether these are a part of the softmax's words only.
+        Whether these are only a part of the softmax's words.
 
     References
     ----------
@@ -110,18 +110,18 @@ class LanguageModel:
         model : str or path
             The model, as `numpy_elmo.load` takes it: a folder, a weight file (with `options`), a zip, or a name.
         softmax : str or path, optional
-            HDF5 file with ``softmax/W`` (V, P) and ``softmax/b`` (V,).  By default the model's own weight file, if
-            they are in it, or else ``*softmax*.hdf5`` beside it.
+            HDF5 file with ``softmax/W`` (V, P) and ``softmax/b`` (V,).  Default: the model's weight file, if it holds
+            them, or else ``*softmax*.hdf5`` next to it.
         vocabulary : str or path, optional
-            Text file with the V words, one a line.  By default ``vocab*.txt`` beside the softmax.
+            Text file with the V words, one per line.  Default: ``vocab*.txt`` next to the softmax.
         options : str or path, optional
             The model's options file.
         dtype : {"float32", "float64"}
-            Precision to compute in.
+            Precision of the computation.
         in_memory : bool
-            Whether to read the softmax weights now.  If not, every call reads them from the disk, in blocks of at
-            most 16 MiB: for machines with less memory than the 1.6 GB of the published softmax, or to keep a part
-            of it only, by `restrict`.
+            Whether to read the softmax weights now.  If False, every call reads them from disk, in blocks of at most
+            16 MiB: for machines with less memory than the 1.6 GB of the published softmax, or to keep only a part of
+            it with `restrict`.
 
         Returns
         -------
@@ -130,14 +130,13 @@ class LanguageModel:
         Raises
         ------
         ModelNotFoundError
-            If the model, its softmax or its vocabulary is not there.
+            If the model, its softmax or its vocabulary is not found.
         OptionsError
             If the options file does not describe a model that reads characters.
         WeightsError
             If a weight file is damaged or something else, or model, softmax and vocabulary do not fit each other.
         InputError
-            If several files could be meant, or the vocabulary lacks ``<S>``, ``</S>`` or ``<UNK>`` or holds a word
-            twice.
+            If several files fit, or the vocabulary lacks ``<S>``, ``</S>`` or ``<UNK>``, or holds a word twice.
         """
         files = find_model(model, options)
         found = find_softmax(files, softmax)
@@ -156,19 +155,18 @@ class LanguageModel:
     def restrict(self, vocabulary: SubVocabulary) -> LanguageModel:
         """Return the same model over a part of its vocabulary.
 
-        The rows of the softmax that remain are copied, so a restriction that is used often is best made once.
+        The kept rows of the softmax are copied, so make a restriction once if it is used often.
 
         Parameters
         ----------
         vocabulary : iterable of str, or int
-            The words to keep; or a number, for the first so many of the vocabulary, which are the most frequent in
-            the published ones.  Scoring text needs ``</S>``, ``<S>`` and, for all other words, ``<UNK>``: keep them
-            for that.
+            The words to keep; or a number n, for the first n of the vocabulary, which are the most frequent in
+            published vocabularies.  To score text, keep ``<S>``, ``</S>`` and, for all other words, ``<UNK>``.
 
         Returns
         -------
         LanguageModel
-            It shares everything but the softmax with this one.
+            It shares everything except the softmax with this one.
 
         Raises
         ------
@@ -203,17 +201,17 @@ class LanguageModel:
         Parameters
         ----------
         tokens : iterable of str
-            The tokens so far; none for the first word of a sentence.
+            The tokens so far; empty for the first word of a sentence.
         k : int
-            Words wanted.
+            Number of words to return.
         vocabulary : iterable of str, or int, optional
-            Normalise over these words only; see `restrict`.
+            Normalise only over these words; see `restrict`.
 
         Returns
         -------
         list of WordScore
             Words with their log-probabilities, the likeliest first; ``</S>`` means that the sentence ends.  Fewer
-            than k where the vocabulary has fewer.
+            than k if the vocabulary has fewer.
 
         Raises
         ------
@@ -232,7 +230,7 @@ class LanguageModel:
         Parameters
         ----------
         tokens : iterable of str
-            The tokens that follow; none for the last word of a sentence.
+            The tokens that follow; empty for the last word of a sentence.
         k, vocabulary
             As for `next_words`.
 
@@ -286,18 +284,18 @@ class LanguageModel:
         Parameters
         ----------
         sentences : iterable of token lists
-            Tokenised sentences; an empty one has its boundaries only.
+            Tokenised sentences; an empty one has only its boundaries.
         vocabulary : iterable of str, or int, optional
-            Normalise over these words only; see `restrict`.
+            Normalise only over these words; see `restrict`.
         state : {"reset", "carry", "frozen"} or CarriedState
             As for `Elmo.embed`.
         batch_size : int
-            Sentences that run together.
+            Number of sentences that run together.
 
         Returns
         -------
         list of SentenceLogProbs
-            One a sentence, aligned to its tokens.
+            One per sentence, aligned to its tokens.
 
         Raises
         ------
@@ -305,7 +303,7 @@ class LanguageModel:
             If a sentence is a string instead of a list of tokens, or a token is not a string.
         InputError
             If an argument has a value that is not listed here, or a word has no probability because the restricted
-            vocabulary lacks it and ``<UNK>``.
+            vocabulary has neither it nor ``<UNK>``.
         """
         model = self if vocabulary is None else self.restrict(vocabulary)
         return model._log_probs(check_sentences(sentences), state, batch_size)
@@ -342,22 +340,22 @@ class LanguageModel:
         batch_size: int = 64,
         as_frame: bool = False,
     ) -> list[SentenceSurprisal] | Any:
-        """Return how surprising each token is, with the entropy of what was expected and the rank of what came.
+        """Return the surprisal and rank of each token, and the entropy of the distribution that predicted it.
 
         Parameters
         ----------
         sentences : iterable of token lists
-            Tokenised sentences; an empty one has its end only.
+            Tokenised sentences; an empty one has only its end.
         unit : {"bits", "nats"}
             Unit of surprisal and entropy: logarithms to base 2 or natural ones.
         vocabulary : iterable of str, or int, optional
-            Normalise over these words only; see `restrict`.
+            Normalise only over these words; see `restrict`.
         state : {"reset", "carry", "frozen"} or CarriedState
             What the LSTMs remember at the start of a sentence: nothing, what the previous sentence left, or the state
             that `Elmo.warm_up` made.  With ``"carry"`` the sentences are one document: they run one after the other,
             the first from zeros.  A `CarriedState` does the same, starting from that state and updating it.
         batch_size : int
-            Sentences that run together; without effect where the state is carried.
+            Number of sentences that run together; no effect if the state is carried.
         as_frame : bool
             Whether to return one pandas frame with one row per token, columns as in `SurprisalRow`.
 
@@ -371,7 +369,7 @@ class LanguageModel:
             If a sentence is a string instead of a list of tokens, or a token is not a string.
         InputError
             If an argument has a value that is not listed here, or a word has no probability because the restricted
-            vocabulary lacks it and ``<UNK>``.
+            vocabulary has neither it nor ``<UNK>``.
         MissingExtraError
             If a frame is asked for and pandas is not installed.
 
@@ -422,7 +420,7 @@ class LanguageModel:
     ) -> Perplexity:
         """Return the perplexity of a text.
 
-        Sentences are taken from the iterable as they are needed, so it may be a generator over a large file.
+        Sentences are read as they are needed, so the iterable may be a generator over a large file.
 
         Parameters
         ----------
@@ -446,16 +444,16 @@ class LanguageModel:
         n_sentences = n_tokens = n_unknown = 0
         for window in batches(each_sentence(sentences), BATCHES_OF_WINDOW * check_count("batch_size", batch_size)):
             scores = model._log_probs(window, state, batch_size)
-            # Exact sums, in which the order of the sentences cannot show.
+            # Exact sums do not depend on the order of the sentences.
             totals[0] += math.fsum(value for s in scores for value in (*s.forward, s.end))
             totals[1] += math.fsum(value for s in scores for value in (*s.backward, s.start))
             n_sentences += len(scores)
             n_tokens += sum(len(s.tokens) for s in scores)
             n_unknown += sum(len(s.unknown) for s in scores)
         if not n_sentences:
-            raise InputError("there is no sentence, and so no perplexity; give at least one")
+            raise InputError("the perplexity of no sentences is undefined; give at least one")
         n = n_tokens + n_sentences
-        with np.errstate(over="ignore"):  # a model that knows nothing of the text has a perplexity beyond all bounds
+        with np.errstate(over="ignore"):  # the perplexity of a text that the model does not expect can overflow
             forward, backward, average = np.exp(-np.array([*totals, totals.mean()]) / n).tolist()
         return Perplexity(forward, backward, average, n_sentences, n_tokens, n, n_unknown, model.restricted)
 
@@ -533,46 +531,46 @@ class LanguageModel:
     ) -> list[WordScore]:
         r"""Return the words that fit best in the place of a token.
 
-        Neither direction sees the token itself: forward reads what stands before it, backward what stands after it.
+        Neither direction sees the token itself: forward reads the tokens before it, backward those after it.
 
         Parameters
         ----------
         tokens : iterable of str
             The sentence.
         position : int
-            The token's place, from 0.
+            Position of the token, from 0.
         k : int
-            Words wanted.
+            Number of words to return.
         combine : {"average", "product", "forward", "backward"}
             The score of a word, from its log-probabilities f and b in the two directions.
 
             ``"average"``
-                (f + b) / 2, as LAMA has it: a score to rank by.  Its exponentials do not sum to one.
+                (f + b) / 2, as in LAMA: a score to rank by.  Its exponentials do not sum to one.
             ``"product"``
                 f + b, normalised: the log-probability if the two sides were independent and all words equally
-                frequent.  It ranks as ``"average"`` does.
+                frequent.  It gives the same order as ``"average"``.
             ``"forward"``, ``"backward"``
                 f or b alone.
 
             For both directions side by side, see `candidates`.
         temperature : float
-            What the logits of both directions are divided by first.  Above 1 the directions are flatter, below 1
-            sharper, and each is normalised anew.
+            The logits of both directions are divided by it, and each direction is normalised again.  Above 1 the
+            distributions are flatter, below 1 sharper.
         vocabulary : iterable of str, or int, optional
-            Normalise over these words only; see `restrict`.
+            Normalise only over these words; see `restrict`.
 
         Returns
         -------
         list of WordScore
-            Words and scores, the best first.  ``<S>``, ``</S>`` and ``<UNK>`` have their share of the probability,
-            and are left out here; the token itself is not.
+            Words and scores, the best first.  ``<S>``, ``</S>`` and ``<UNK>`` keep their share of the probability but
+            are not returned; the token itself may be.
 
         Raises
         ------
         InputTypeError
             If `tokens` is a string, or a token is not one.
         InputError
-            If there is no such position, k or the temperature is not positive, or `combine` is something else.
+            If there is no such position, k or the temperature is not positive, or `combine` has another value.
         """
         checked = check_tokens(tokens)
         position = as_int(position)
@@ -608,11 +606,11 @@ class LanguageModel:
         sentences : iterable of token lists
             Tokenised sentences.
         k : int
-            Words wanted for each direction.
+            Number of words per direction.
         boundaries : bool
             Whether ``<S>`` and ``</S>`` may be among them.
         batch_size : int
-            Sentences that run together.
+            Number of sentences that run together.
 
         Returns
         -------
@@ -654,17 +652,17 @@ class LanguageModel:
         Parameters
         ----------
         prefix : iterable of str
-            The tokens so far; none to begin a sentence.
+            The tokens so far; empty to begin a sentence.
         max_tokens : int
-            Tokens to draw at most.
+            Largest number of tokens to draw.
         temperature : float
-            What the logits are divided by: below 1 likely words become likelier.
+            The logits are divided by it: below 1 likely words become likelier.
         top_k : int, optional
-            Draw among the so many likeliest words only.
+            Draw only among the `top_k` likeliest words.
         seed : int or numpy.random.Generator, optional
-            Where the randomness comes from; the same seed gives the same words.
+            Source of randomness; the same seed gives the same words.
         vocabulary : iterable of str, or int, optional
-            Draw among these words only; see `restrict`.  Without ``</S>`` among them, `max_tokens` are drawn.
+            Draw only among these words; see `restrict`.  Without ``</S>``, always draws `max_tokens`.
 
         Returns
         -------
@@ -687,7 +685,7 @@ class LanguageModel:
         generator = np.random.default_rng(seed)
         never = model._marks(SENTENCE_START, UNKNOWN)
         if len(never) == len(model._words):
-            raise InputError(f"the vocabulary has no word to draw: {SENTENCE_START} and {UNKNOWN} never are")
+            raise InputError(f"the vocabulary has no word to draw: {SENTENCE_START} and {UNKNOWN} are never drawn")
         state: BilmState | None = None
         drawn: list[str] = []
         while len(drawn) < max_tokens:
@@ -702,15 +700,14 @@ class LanguageModel:
         return drawn
 
     def _marks(self, *marks: str) -> list[int]:
-        """Rows of those of the words that the vocabulary has."""
+        """Rows of those of these words that are in the vocabulary."""
         return [row for mark in marks if (row := self._words.row(mark)) is not None]
 
 
 def _distinct(sentences: list[list[str]]) -> tuple[list[tuple[str, ...]], list[int]]:
-    """Return the different sentences, and which of them each sentence is.
+    """Return the distinct sentences, sorted, and the index of each sentence among them.
 
-    They are in an order of their own: products of other rows add up in another order, and neither the order of the
-    sentences nor how often one is there may show in a last bit.
+    Sorting them makes the last bits of a score independent of the order of the sentences, and of repeated ones.
     """
     texts = [tuple(tokens) for tokens in sentences]
     distinct = sorted(set(texts), key=lambda text: (len(text), text))

@@ -1,4 +1,4 @@
-"""What the language model answers with."""
+"""The results of the language model."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The arithmetic of ELMo, one layer a file."""
+"""The arithmetic of ELMo, one layer per file."""

@@ -1,4 +1,4 @@
-"""The nonlinearities of ELMo, elementwise and of the argument's own precision."""
+"""The nonlinearities of ELMo, elementwise, in the precision of their argument."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def relu(x: Array) -> Array:
 
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:
-    """Return ``1 / (1 + exp(-x))``, elementwise; in `out`, which may be `x`, if that is given.
+    """Return ``1 / (1 + exp(-x))``, elementwise; written to `out` if given, which may be `x`.
 
-    It is computed as ``(tanh(x / 2) + 1) / 2``, the same function, which neither overflows nor warns, and for which
-    NumPy has a vectorised kernel.  In float32 its error stays below 1.2e-7.
+    It is computed as ``(tanh(x / 2) + 1) / 2``: the same function, but it never overflows, and NumPy has a vectorised
+    kernel for tanh.  In float32 its error stays below 1.2e-7.
     """
     result: Array = np.multiply(x, 0.5, out=out)
     np.tanh(result, out=result)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numpy_elmo.errors import InputError, InputTypeError
 
 Array: TypeAlias = npt.NDArray[np.floating]
-"""Floating-point array.  Shapes stand in docstrings and in comments at the line that makes them.
+"""Floating-point array.  Docstrings give shapes, and so do comments on the line that makes an array.
 
 The letters are the same everywhere: N tokens, C characters of a token, E length of a character's vector, F filters,
 P length of one direction's output (``projection_dim``), D length of the LSTM cell, B sentences, T tokens of a sentence.
@@ -24,7 +24,7 @@ def read_only(array: Array) -> Array:
 
 
 def check_vectors(vectors: npt.ArrayLike, name: str = "vectors", n_axes: int = 2) -> Array:
-    """Return vectors as an array of floats with at least so many axes, or say what is wrong with them."""
+    """Return vectors as an array of floats with at least `n_axes` axes, or raise an error that says what is wrong."""
     try:
         array = np.asarray(vectors)
     except ValueError:  # lists of different lengths

@@ -1,8 +1,8 @@
 """The BLAS that NumPy multiplies with: its name, its kernels, and its number of threads.
 
-Where the package runs threads of its own, each asks the BLAS for products.  A BLAS that starts a thread per core for
-each of them makes both wait.  So the BLAS gets one thread meanwhile (`one_thread`).  The setting belongs to the
-process: other threads that multiply at the same time see it too.
+The package runs threads of its own.  If the BLAS starts a thread per core for each of them, they wait for each other.
+So the BLAS gets one thread while a forward pass runs (`one_thread`).  The setting belongs to the process: other threads
+that multiply at the same time see it too.
 
 OpenBLAS, which NumPy's wheels bring, is asked through its C functions.  Any other BLAS is left as it is.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-# OpenBLAS kernels for small matrices, which read them where they lie instead of copying ("packing") them first.
+# OpenBLAS kernels for small matrices, which read them in place instead of copying ("packing") them first.
 SMALL_MATRIX_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 
 _lock = threading.Lock()

@@ -14,7 +14,7 @@ from numpy_elmo.layers.tracing import note, part
 
 @dataclass(frozen=True, repr=False)
 class Convolution:
-    """One bank of filters of the same width.
+    """All filters of one width.
 
     Attributes
     ----------
@@ -36,14 +36,14 @@ class CharCNN:
 
     .. math:: y_k = \phi\Bigl(\max_{1 \le t \le C - w + 1} \; b_k + \sum_{s=1}^{w} W_{s,:,k} \cdot e_{t+s-1}\Bigr)
 
-    The outputs of all banks are concatenated in the order of the options.
+    The outputs of all filters are concatenated in the order of the options.
 
     Attributes
     ----------
     char_embed : ndarray, shape (261, E)
-        One row a character, see `numpy_elmo.network.characters`.
+        One row per character, see `numpy_elmo.network.characters`.
     convolutions : tuple of Convolution
-        The banks of filters.
+        The filters, by width.
     activation : callable
         The nonlinearity :math:`\phi`: relu in all published models, or tanh.
 
@@ -67,22 +67,22 @@ class CharCNN:
         Returns
         -------
         ndarray, shape (N, F)
-            F is the number of filters of all banks.
+            F is the number of all filters.
         """
         characters = self.char_embed[character_ids]  # [N, C, E]
         note(characters=characters)
         pooled = []
-        for k, bank in enumerate(self.convolutions):
-            with part(f"bank_{k}"):
-                pooled.append(self._pool(characters, bank))  # [N, n]
+        for k, convolution in enumerate(self.convolutions):
+            with part(str(k)):
+                pooled.append(self._pool(characters, convolution))  # [N, n]
         return np.concatenate(pooled, axis=1)  # [N, F]
 
-    def _pool(self, characters: Array, bank: Convolution) -> Array:
-        width, n_embedding, n_filters = bank.W.shape
+    def _pool(self, characters: Array, convolution: Convolution) -> Array:
+        width, n_embedding, n_filters = convolution.W.shape
         windows = np.lib.stride_tricks.sliding_window_view(characters, width, axis=1)  # [N, C - width + 1, E, width]
         windows = windows.swapaxes(2, 3)  # [N, C - width + 1, width, E]
         flat = windows.reshape(*windows.shape[:2], width * n_embedding)  # [N, C - width + 1, width * E]
-        convolved = flat @ bank.W.reshape(width * n_embedding, n_filters)  # [N, C - width + 1, n]
-        pooled = self.activation(convolved.max(axis=1) + bank.b)  # [N, n]
+        convolved = flat @ convolution.W.reshape(width * n_embedding, n_filters)  # [N, C - width + 1, n]
+        pooled = self.activation(convolved.max(axis=1) + convolution.b)  # [N, n]
         note(convolved=convolved, pooled=pooled)
         return pooled

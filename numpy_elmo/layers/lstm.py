@@ -13,7 +13,7 @@ from numpy_elmo.layers.arrays import Array, read_only
 from numpy_elmo.layers.matmul import Form, Matrix, as_matrix, reshaped
 from numpy_elmo.layers.tracing import note
 
-# Rows of input gates that are held at a time: at the published size, 4 x 4096 floats per row, this is 32 MB.
+# Rows of input gates computed at a time: 32 MB at the published size, with 4 x 4096 floats per row.
 CHUNK_ROWS = 512
 
 
@@ -36,7 +36,7 @@ class LstmLayer:
     W_h : ndarray or Matrix, shape (P, 4 D)
         Recurrent weights, same columns.
     b : ndarray, shape (4 D,)
-        Bias, the constant 1 of the forget gate included.
+        Bias, including the constant 1 of the forget gate.
     W_p : ndarray or Matrix of shape (D, P), or None
         Projection; None where P equals D and the output is not projected (and then not clipped either).
     cell_clip, proj_clip : float or None
@@ -57,16 +57,16 @@ class LstmLayer:
     def __call__(self, x: Array, batch_sizes: npt.NDArray[np.intp], h: Array, c: Array) -> Array:
         """Run the layer over a packed batch.
 
-        Sentences are sorted by falling length and laid out step by step: first token of every sentence, second token
-        of every sentence that has one, and so on.  So step t works on the first ``batch_sizes[t]`` sentences, and
-        nothing is computed for padding.
+        Sentences are sorted from long to short and laid out step by step: the first token of every sentence, then the
+        second token of every sentence that has one, and so on.  Step t works on the first ``batch_sizes[t]``
+        sentences, and nothing is computed for padding.
 
         Parameters
         ----------
         x : ndarray, shape (N, P)
             Inputs of all tokens, packed; ``N = batch_sizes.sum()``.
         batch_sizes : ndarray of int, shape (T,)
-            Sentences that have a token at each step; never rising.
+            Number of sentences that have a token at each step; it never rises.
         h, c : ndarray, shapes (B, P) and (B, D)
             Last output and cell of each sentence before the first step, ``B >= batch_sizes[0]``.  Overwritten with
             those after the sentence's own last token.
@@ -112,7 +112,7 @@ class LstmLayer:
         return [as_matrix(W).W for W in (self.W_x, self.W_h, self.W_p) if W is not None]
 
     def in_form(self, form: Form) -> LstmLayer:
-        """Return the same layer with its weights stored to be multiplied in a form, see `numpy_elmo.layers.matmul`."""
+        """Return the same layer with its weights stored in a form of `numpy_elmo.layers.matmul`."""
         W_x, W_h = reshaped(self.W_x, form), reshaped(self.W_h, form)
         if W_h.is_cut and W_x.W.base is not None:  # let go of the array that held both
             W_x = Matrix(read_only(W_x.W.copy()), form)
@@ -122,8 +122,8 @@ class LstmLayer:
 def _update_cell(gates: Array, c: Array, cell_clip: float | None) -> Array:
     """Put the new cell into `c` and return its gated output ``sigmoid(o) * tanh(c)``, shape (n, D).
 
-    `gates` are used up.  At D = 4096 each is larger than the processor's cache, and writing to fresh memory would cost
-    more than the arithmetic, so every result goes where an operand was.
+    `gates` are overwritten.  At D = 4096 they are larger than the processor's cache, and writing to new memory would
+    cost more than the arithmetic, so every result replaces an operand.
     """
     i, j, f, o = np.split(gates, 4, axis=1)  # D values per row in each
     for gate in (i, f, o):

@@ -4,15 +4,15 @@ At each step an LSTM multiplies a few rows, one per sentence, by the same large 
 
 **Speed.**  A BLAS copies ("packs") a matrix into the order its kernel reads before it computes, and for few rows the
 copy takes longer than the arithmetic.  On some processors OpenBLAS has kernels for small matrices, which read them
-where they lie.  There, `Matrix` stores large weights cut into blocks that are small enough::
+in place.  On these, `Matrix` stores large weights cut into blocks that are small enough::
 
     W (K, N)  ->  blocks (K / k, N / 64, k, 64),    x @ W = sum over the K / k parts of  x[:, part] @ blocks[part]
 
 and multiplies at most `GROUP_ROWS` rows at a time, so that a block stays in the cache.
 
-**Bits.**  A BLAS picks its kernel by the shape, so the same row can get other last bits among 64 rows than alone.
-A `Form` fixes the number of rows: at least 4 (AVX-512 kernels) or exactly 8 (AVX2), filled up with zeros.
-`keeps_bits` tries whether that holds on this machine.
+**Bits.**  A BLAS picks its kernel by the shape, so the last bits of a row can differ between a batch of 64 rows and the
+row alone.  A `Form` fixes the number of rows: at least 4 (AVX-512 kernels) or exactly 8 (AVX2), filled up with zeros.
+`keeps_bits` tests whether that holds on this machine.
 
 A plain ndarray in place of a `Matrix` gives the same product.  It is what the tests compare with.
 """
@@ -32,7 +32,7 @@ from numpy_elmo.layers.blas import SMALL_MATRIX_KERNELS, kernel
 # less: in one piece, the error of the projection at D = 1024 was larger than TensorFlow's own.
 PARTIAL_SUM = 512
 BLOCK_COLUMNS = 64
-BLOCK_ROWS = 256  # in small kernels, which add up one after the other, sums round more than in packed ones
+BLOCK_ROWS = 256  # small kernels add term by term, so their sums round more than those of packed kernels
 GROUP_ROWS = 8
 
 # Smaller weights stay in the cache between two steps (a core's is 1 to 2 MB), where packing costs little.
@@ -60,7 +60,7 @@ class Form:
 
 
 class Matrix:
-    """Weights, (K, N), that are multiplied from the left in a form: ``x @ matrix``."""
+    """Weights, (K, N), and the form of their products ``x @ matrix``."""
 
     # Tells NumPy to leave ``ndarray @ Matrix`` to `__rmatmul__`.
     __array_ufunc__ = None
@@ -86,10 +86,10 @@ class Matrix:
         return product
 
     def multiply(self, x: Array, out: Array | None = None) -> Array:
-        """Return ``x @ W`` as it comes out of the kernel: (n, N / 64, 64) if the weights are cut, else (n, N).
+        """Return ``x @ W`` in the layout of the kernel: (n, N / 64, 64) if the weights are cut, else (n, N).
 
-        The elements of a row are in order, but rows of cut weights do not lie in one piece.  `out`, from `scratch`,
-        holds the result where it is given.
+        The elements of a row are in order, but with cut weights a row is not contiguous.  `out`, from `scratch`, holds
+        the result if it is given.
         """
         n, N = len(x), self.shape[1]
         groups, rows = self.form.groups(n, GROUP_ROWS if self.is_cut else max(n, 1))
@@ -122,7 +122,7 @@ class Matrix:
 
 
 def as_matrix(W: Array | Matrix) -> Matrix:
-    """Return weights as a `Matrix`; an ndarray is multiplied plainly."""
+    """Return weights as a `Matrix`; an ndarray becomes one in plain form."""
     return W if isinstance(W, Matrix) else Matrix(W, Form())
 
 
@@ -140,7 +140,7 @@ def cut(W: Array) -> Array:
 
 
 def can_be_cut(W: Array) -> bool:
-    """Return whether weights are large enough to be cut, and of a shape that can be."""
+    """Return whether weights are large enough to be cut, and their shape allows it."""
     K, N = W.shape
     return W.dtype == np.float32 and W.nbytes >= SMALLEST_BLOCKED and not (K % min(BLOCK_ROWS, K) or N % BLOCK_COLUMNS)
 
@@ -148,7 +148,7 @@ def can_be_cut(W: Array) -> bool:
 def chosen_form(weights: Iterable[Array], wanted: bool | None) -> tuple[Form, bool]:
     """Return the form to multiply by these weights in, and whether a row's bits depend on nothing but the row.
 
-    By default (None) that is so where it is nearly free.  `InputError` if it is wanted and no form is known.
+    The default (None) is True where that is nearly free.  Raises `InputError` if it is wanted and no form is known.
     """
     if wanted is not False:
         if form := _first_that_keeps_bits(weights, at_any_price=bool(wanted)):

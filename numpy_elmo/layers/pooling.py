@@ -28,15 +28,15 @@ def pool(vectors: npt.ArrayLike, pooling: Pooling) -> Array:
     Parameters
     ----------
     vectors : ndarray, shape (..., n_tokens, n_features)
-        Vectors of true tokens: no padding, and no boundaries unless they should count.
+        Vectors of tokens, without padding, and without boundaries unless they should count.
     pooling : {"mean", "max", "sum", "first", "last"}
         Mean, maximum or sum of every feature over the tokens; or the first or the last token's vector.
 
     Returns
     -------
     ndarray, shape (..., n_features)
-        Of the precision of `vectors`.  No tokens give zeros, whatever the pooling: the sum of nothing, and a row for
-        every sentence where a table needs one.
+        In the precision of `vectors`.  Without tokens the vector is zeros in every pooling, so that a table has a row
+        for every sentence.
 
     Raises
     ------

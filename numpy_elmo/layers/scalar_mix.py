@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numpy_elmo.errors import InputError
 from numpy_elmo.layers.arrays import Array, read_only
 
-# Of AllenNLP and bilm-tf.
+# The value of AllenNLP and bilm-tf.
 EPSILON = 1e-12
 
 
@@ -35,8 +35,8 @@ class ScalarMix:
 
     .. math:: \mathrm{ELMo} = \gamma \sum_{k=0}^{L} s_k \, h_k, \qquad s = \mathrm{softmax}(w)
 
-    With `layer_norm`, every layer :math:`h_k` is brought to mean 0 and variance 1 first.  Both are numbers, taken over
-    all features of all tokens that are mixed together.
+    With `layer_norm`, every layer :math:`h_k` is first scaled to mean 0 and variance 1.  Both are single numbers per
+    layer, over all features of all tokens that are mixed together.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class ScalarMix:
         array = np.array(weights, dtype=np.float64)
         if array.ndim != 1 or not array.size or not np.isfinite(array).all() or not np.isfinite(gamma):
             raise InputError(
-                f"ScalarMix needs one finite number a layer and a finite gamma, got {weights!r}, {gamma!r}"
+                f"ScalarMix needs one finite number per layer and a finite gamma, got {weights!r}, {gamma!r}"
             )
         self.weights: Array = read_only(array)
         self.gamma = float(gamma)
@@ -93,12 +93,12 @@ class ScalarMix:
         layers : ndarray, shape (L + 1, ..., 2 P)
             Vectors of every layer, token layer first.
         mask : ndarray of bool, shape (...), optional
-            Where true tokens stand; the layer norm counts these alone.  All, if not given.
+            True where there is a token, False at padding; the layer norm counts tokens only.  Default: all are tokens.
 
         Returns
         -------
         ndarray, shape (..., 2 P)
-            Of the precision of `layers`.
+            In the precision of `layers`.
 
         Raises
         ------

@@ -1,7 +1,7 @@
-"""Recording what the layers compute on the way, for those who want to look at it.
+"""Recording the intermediate arrays of the layers, for those who want to look at them.
 
-Layers `note` their intermediate arrays by name.  That does nothing, at the cost of one look-up, except inside a
-`recording`, which keeps copies.  A recording sees the calls of its own thread only.
+Layers `note` these arrays by name.  Outside a `recording` that costs one look-up and does nothing; a recording keeps
+copies.  A recording sees the calls of its own thread only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Trace(dict[str, npt.NDArray[Any]]):
 
 
 class Recording:
-    """The arrays noted since the recording began, by name, as ``"forward.0.cell"``; an LSTM notes one a step."""
+    """The arrays noted since the recording began, by name, such as ``"forward.0.cell"``; an LSTM notes one per step."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, list[Array]] = {}
@@ -48,7 +48,7 @@ def recording() -> Iterator[Recording]:
 
 @contextmanager
 def part(name: str) -> Iterator[None]:
-    """Say which part of the model notes what is noted inside."""
+    """Put the name of a part of the model in front of what is noted inside."""
     parts = [] if (active := _recording.get()) is None else active.parts
     parts.append(name)
     try:

@@ -1,1 +1,1 @@
-"""The layers put together as in the paper.  Touches no file."""
+"""The layers put together as in the paper; nothing here touches a file."""

@@ -1,6 +1,6 @@
 """Packing: where each token of a batch of sentences goes when the batch is processed step by step.
 
-Index arithmetic only; nothing here knows what a vector is.
+Only index arithmetic; vectors are not touched.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ T = TypeVar("T")
 class Packing:
     """The step-by-step order of the tokens of some sentences, for both reading directions.
 
-    The sentences' tokens are taken as one flat sequence, sentence after sentence, N tokens in all.
+    The tokens of all sentences form one flat sequence, sentence after sentence, N tokens in all.
 
     Attributes
     ----------
     order : ndarray of int, shape (B,)
-        Sentences by falling length; equal lengths keep their order.
+        Sentences from long to short; equal lengths keep their order.
     batch_sizes : ndarray of int, shape (T,)
-        Sentences that have a token at each step.  An empty sentence has none.
+        Number of sentences that have a token at each step.  An empty sentence has none.
     forward : ndarray of int, shape (N,)
         Flat position of each packed token, reading left to right.
     backward : ndarray of int, shape (N,)
@@ -42,7 +42,7 @@ class Packing:
 
 
 def pack(lengths: Sequence[int]) -> Packing:
-    """Lay out sentences of the given lengths, at least one of them not 0, step by step.
+    """Lay out sentences of the given lengths step by step; at least one of the lengths is not 0.
 
     Sentence 0 has the tokens 0 and 1, sentence 1 the tokens 2, 3 and 4:
 
@@ -72,7 +72,7 @@ def pack(lengths: Sequence[int]) -> Packing:
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Cut an iterable into lists of `size` items, the last one perhaps shorter."""
+    """Cut an iterable into lists of `size` items; the last one may be shorter."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
@@ -81,7 +81,7 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def bounded_batches(items: Iterable[T], size: int, length: Callable[[T], int], max_length: int) -> Iterator[list[T]]:
     """Cut an iterable into lists of at most `size` items, whose lengths add up to at most `max_length`.
 
-    A longer item gets a list of its own.  A list of `size` items is complete without a look at the item after it.
+    A longer item gets a list of its own.  A list of `size` items is yielded before the next item is read.
     """
     batch: list[T] = []
     total = 0

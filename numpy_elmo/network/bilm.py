@@ -1,4 +1,4 @@
-"""The bidirectional language model's body: two stacks of LSTM layers that read in opposite directions."""
+"""The body of the bidirectional language model: two stacks of LSTM layers that read in opposite directions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy_elmo.network.stack import Stack
 from numpy_elmo.network.state import BilmState
 from numpy_elmo.network.threads import SERIAL, Workers
 
-# Recurrent weights of a layer, in numbers, below which a second thread costs more than it saves.
+# Number of recurrent weights per layer below which a second thread costs more than it saves.
 SMALLEST_SHARED = 1 << 19
 
 
@@ -30,7 +30,7 @@ class Bilm:
     workers : Workers
         The threads that run the two directions.
     reproducible : bool
-        Whether a sentence's bits depend on nothing but the sentence.
+        Whether the bits of a sentence's vectors depend on that sentence alone.
 
     References
     ----------
@@ -95,9 +95,9 @@ class Bilm:
         return math.prod(self.forward.layers[0].W_h.shape) < SMALLEST_SHARED
 
     def prepared(self, threads: int, reproducible: bool | None) -> Bilm:
-        """Return the same layers, stored to be multiplied as this machine does it best, and run by threads.
+        """Return the same layers, stored in the best form for this machine, and run by threads.
 
-        `InputError` if the same bits are wanted and cannot be had.
+        Raises `InputError` if `reproducible` is True and no form keeps the bits.
         """
         workers = Workers(1 if self.is_small else min(2, threads), leave_blas=threads == 1 and not reproducible)
         with workers.sharing_the_blas():
@@ -105,5 +105,5 @@ class Bilm:
         return replace(self.in_form(form), workers=workers, reproducible=is_reproducible)
 
     def in_form(self, form: Form) -> Bilm:
-        """Return the same layers with their weights stored to be multiplied in a form, without threads."""
+        """Return the same layers with their weights stored in a form, without threads."""
         return Bilm(self.forward.in_form(form), self.backward.in_form(form))

@@ -1,8 +1,8 @@
 """Tokens as character ids: the UTF-8 bytes of a token between two boundary marks.
 
 The published models know 261 characters: the byte values 0 to 255 and five marks.  The implementations in TensorFlow
-and PyTorch add 1 to every id, to keep 0 for positions that are no token at all, and look the ids up in a table with
-a row of zeros on top.  Here no such position is ever computed, so ids and rows are the ones of the file.
+and PyTorch add 1 to every id, to keep 0 for padding between tokens, and look the ids up in a table with a row of
+zeros on top.  This package never computes such padding, so ids are the rows of the file.
 
 Source: Peters et al. 2018, arXiv:1802.05365, section 3.4, and Jozefowicz et al. 2016, arXiv:1602.02410.
 """
@@ -28,15 +28,15 @@ SENTENCE_END = "</S>"
 def token_bytes(token: str, max_characters: int) -> list[int]:
     """Ids of one token with its boundary marks, without padding.
 
-    The literal tokens ``<S>`` and ``</S>`` are the sentence boundaries, whether the caller or the text says them, as
-    in AllenNLP, and in bilm-tf with its own vocabulary.
+    The literal tokens ``<S>`` and ``</S>`` are always the sentence boundaries, also if they occur in the text, as in
+    AllenNLP, and in bilm-tf with its own vocabulary.
 
     Parameters
     ----------
     token : str
-        Any text.  What UTF-8 cannot encode (a lone surrogate) is left out, as in the published code.
+        Any text.  Lone surrogates, which UTF-8 cannot encode, are left out, as in the published code.
     max_characters : int
-        Ids a token may have, the two marks included.  Further bytes are cut off, even inside a character.
+        Largest number of ids, including the two marks.  Bytes beyond it are cut off, even inside a character.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def token_bytes(token: str, max_characters: int) -> list[int]:
 
 def is_cut(token: str, max_characters: int) -> bool:
     """Say whether `token_bytes` cuts bytes off a token."""
-    # A character has at most 4 bytes, so most tokens need not be encoded to know.
+    # A character has at most 4 bytes, so most tokens need not be encoded.
     return 4 * len(token) > max_characters - 2 and len(token.encode("utf-8", "ignore")) > max_characters - 2
 
 

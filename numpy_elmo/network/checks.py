@@ -12,17 +12,17 @@ from numpy_elmo.errors import InputError, InputTypeError
 
 Item = TypeVar("Item")
 
-# No count means anything from here on, and C would take no more than a few times as many.
+# No count makes sense beyond this, and C's integers end soon after it.
 _TOO_MANY = 1 << 48
 
 
 def check_sentences(sentences: Iterable[Iterable[str]]) -> list[list[str]]:
-    """Return sentences as lists of tokens, or say what is wrong with them (`InputTypeError`)."""
+    """Return sentences as lists of tokens, or raise `InputTypeError`."""
     return list(each_sentence(sentences))
 
 
 def each_sentence(sentences: Iterable[Iterable[str]]) -> Iterator[list[str]]:
-    """Yield sentences as lists of tokens, each checked when it is read (`InputTypeError`)."""
+    """Yield sentences as lists of tokens; each is checked when it is read, and may raise `InputTypeError`."""
     if isinstance(sentences, (str, bytes)):
         raise InputTypeError(
             "sentences must be a list of token lists, not one string: "
@@ -33,7 +33,7 @@ def each_sentence(sentences: Iterable[Iterable[str]]) -> Iterator[list[str]]:
 
 
 def check_tokens(tokens: Iterable[str], name: str = "tokens") -> list[str]:
-    """Return tokens or words as a list, or say what is wrong with them (`InputTypeError`)."""
+    """Return tokens or words as a list, or raise `InputTypeError`."""
     if isinstance(tokens, (str, bytes)):
         raise InputTypeError(f"{name} must be a list of strings, not one string: give text.split(), or [word] for one")
     return [
@@ -43,7 +43,7 @@ def check_tokens(tokens: Iterable[str], name: str = "tokens") -> list[str]:
 
 
 def check_count(name: str, value: Any, minimum: int = 1) -> int:
-    """Return a count as an int, whatever kind of integer it is, or say what was expected (`InputError`)."""
+    """Return a count, any kind of integer, as an int, or raise `InputError`."""
     expected = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
     count = as_int(value)
     if not isinstance(count, int) or isinstance(count, bool) or not minimum <= count < _TOO_MANY:
@@ -57,7 +57,7 @@ def first(items: Sequence[object], n: int = 10) -> str:
 
 
 def as_int(value: Any) -> Any:
-    """Return an integer of any kind as an int, and everything else, bools included, as it is."""
+    """Return an integer of any kind as an int, and everything else, including bools, unchanged."""
     try:
         return value if isinstance(value, (bool, np.bool_)) else operator.index(value)
     except TypeError:
@@ -84,7 +84,7 @@ def _check_string(value: object, where: str) -> str:
 
 
 def _iterate(values: Iterable[Item], expected: str) -> Iterator[Item]:
-    if isinstance(values, (set, frozenset, dict)):  # their order says nothing, and would decide about the vectors
+    if isinstance(values, (set, frozenset, dict)):  # they have no order, and vectors depend on it
         raise InputTypeError(f"{expected}, not {type(values).__name__}, which has no order")
     if hasattr(values, "columns"):  # iterating over a data frame gives the names of its columns
         raise InputTypeError(f"{expected}, not {type(values).__name__}; give one of its columns")

@@ -1,6 +1,6 @@
 """Token encoder: the part of ELMo below the LSTMs, which sees one token at a time.
 
-A token's vector depends on its spelling alone, so each type is encoded once, and those used last are remembered.
+The vector of a token depends on its spelling alone, so each type is encoded once, and recent ones are cached.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from numpy_elmo.network.threads import SERIAL, Workers, lock
 
 Ids: TypeAlias = npt.NDArray[np.intp]
 
-# Types encoded at a time.  It bounds memory: at the published size the widest bank gives up to 200 kB per type.  And it
-# is enough to keep a processor busy, so that several chunks can be shared by threads.
+# Types encoded at a time.  It bounds memory: at the published size the widest convolution gives up to 200 kB per type.
+# It is enough to keep a processor busy, so that threads can share several chunks.
 CHUNK_TYPES = 64
 
 # Characters are padded to a multiple of this, so that types of similar length share a convolution.
 WIDTH_STEP = 8
 
-# Memory for the vectors of the types used last: at the published size, 512 floats per vector, about 14,000 types.
+# Memory for the cached vectors: at the published size, 512 floats per vector, about 14,000 types.
 CACHE_BYTES = 32 << 20
 ENTRY_BYTES = 256  # of a type's string and its entry in the dictionary
 
@@ -44,7 +44,7 @@ class TokenLayers:
     char_cnn : CharCNN
         Characters to F features.
     highways : tuple of Highway
-        Any number of layers, none included.
+        Any number of layers, possibly none.
     W_proj : ndarray or Matrix of shape (F, P), or None
         Projection; None where F equals P and there is none.
     b_proj : ndarray of shape (P,), or None
@@ -61,12 +61,12 @@ class TokenLayers:
     b_proj: Array | None
 
     def __call__(self, ids: Ids) -> Array:
-        """Return the vectors of some tokens, with no shortcut.
+        """Return the vectors of some tokens, without any shortcut.
 
         Parameters
         ----------
         ids : ndarray of int, shape (N, C)
-            Character ids, with as much padding as at least one window of the widest filter.
+            Character ids, each row with padding for at least one window of the widest filter.
 
         Returns
         -------
@@ -92,7 +92,7 @@ class TokenLayers:
         return [as_matrix(W).W for W in (*matrices, self.W_proj) if W is not None]
 
     def in_form(self, form: Form) -> TokenLayers:
-        """Return the same layers with their weights stored to be multiplied in a form."""
+        """Return the same layers with their weights stored in a form."""
         highways = tuple(
             replace(layer, W_gate=reshaped(layer.W_gate, form), W_hidden=reshaped(layer.W_hidden, form))
             for layer in self.highways
@@ -101,21 +101,21 @@ class TokenLayers:
 
 
 class Encoder:
-    """Tokens to vectors: each type is encoded once, and those used last are remembered.
+    """Tokens to vectors: each type is encoded once, and recent ones are cached.
 
-    A vector depends neither on the types encoded with it nor on those remembered.  Several threads may call at once; a
-    type that two of them miss together is encoded twice, to the same vector.
+    A vector depends neither on the types encoded with it nor on the cache.  Several threads may call at once; a type
+    that two of them miss at the same time is encoded twice, to the same vector.
 
     Parameters
     ----------
     layers : TokenLayers
         The layers.
     max_characters : int
-        Character ids of a token, boundary marks included.
+        Largest number of character ids per token, including the boundary marks.
     workers : Workers
         The threads that encode.
     cache_bytes : int
-        Bound on what is remembered; the type that was used longest ago is forgotten first.
+        Size of the cache; the type that was used longest ago is dropped first.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Encoder:
     def encode_ids(self, ids: Ids) -> Array:
         """Return the vectors, (N, P), of N tokens given by their characters, (N, max_characters), at least one.
 
-        The ids are as `character_ids` makes them, and taken as they are: marks and boundaries are the caller's.
+        The ids have the layout of `character_ids` and are not changed: marks and boundaries are up to the caller.
         """
         types, inverse = np.unique(ids, axis=0, return_inverse=True)
         return self.encode(types)[inverse.reshape(-1)]
@@ -158,7 +158,7 @@ class Encoder:
         # All windows that hold nothing but padding give the same value, so the maximum over a token's positions needs
         # one of them: characters beyond the token and one window change nothing.  The width depends on the type alone,
         # so that the products of its windows do, too.
-        widest = max(bank.W.shape[0] for bank in self.layers.char_cnn.convolutions)
+        widest = max(convolution.W.shape[0] for convolution in self.layers.char_cnn.convolutions)
         widths = np.minimum(-(-(n_characters + widest) // WIDTH_STEP) * WIDTH_STEP, ids.shape[1])  # [n]
         order = np.argsort(widths, kind="stable")
 
@@ -188,7 +188,7 @@ class Encoder:
                 capacity = max(1, self._cache_bytes // (vectors[0].nbytes + ENTRY_BYTES))
                 self._table = np.empty((capacity, vectors.shape[1]), vectors.dtype)
             for token, vector in zip(types, vectors, strict=True):
-                # A token that is cut is too rare, and may be too long, to be worth its place.
+                # A token that is cut is rare, and its string may be very long.
                 if token in self._row or len(token) >= self.max_characters:
                     continue
                 row = len(self._row) if len(self._row) < len(self._table) else self._row.popitem(last=False)[1]

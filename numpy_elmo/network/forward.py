@@ -18,11 +18,11 @@ from numpy_elmo.network.encoder import Encoder
 from numpy_elmo.network.state import BilmState, CarriedState, join
 from numpy_elmo.network.threads import Workers
 
-# Tokens that run together at most, boundaries included, so that long sentences do not fill the memory: at the published
-# size the layers of so many are 200 MB.  A sentence that is longer is a document, and runs in time chunks.
+# Largest number of tokens that run together, including boundaries.  It bounds memory: at the published size their
+# layers take 200 MB.  A longer sentence is a document, and runs in time chunks.
 BATCH_TOKENS = 1 << 14
 
-# Tokens of a document's chunk.  At the published size the layers of a chunk are 24 MB.
+# Tokens per chunk of a document.  At the published size the layers of a chunk take 24 MB.
 CHUNK_TOKENS = 2048
 
 
@@ -31,17 +31,17 @@ class Selector:
     """What to return of the layers of a sentence."""
 
     select: Callable[[Array], Array]  # (L + 1, n, any) -> (..., n, any)
-    per_feature: bool = True  # it works on each feature of each token by itself: parts of a sentence may be given
+    per_feature: bool = True  # each feature of each token is independent, so a sentence may be given in parts
 
     def __call__(self, layers: Array) -> Array:
-        """Return what was asked for."""
+        """Return the selection."""
         return self.select(layers)
 
 
 class Start(NamedTuple):
-    """Initial state shared by all sentences, one row: before the boundary that each direction reads first, and after.
+    """Initial state shared by all sentences, one row: before and after the boundary that each direction reads first.
 
-    With `inside`, boundaries are not recomputed for each sentence: the one read last changes no token's vector.
+    Starting from `inside` saves computing the boundaries for each sentence: the one read last changes no vector.
     """
 
     before: BilmState
@@ -57,17 +57,17 @@ class ForwardPass:
         self._workers = workers
 
     def start_from(self, before: BilmState) -> Start:
-        """Return the start of sentences that all begin from `before`, the state of one text."""
+        """Return the start for sentences that all begin from `before`, the state of one text."""
         ends = self._run([SENTENCE_START], [1], before)[1], self._run([SENTENCE_END], [1], before)[1]
         return Start(before, BilmState(*(np.stack([a[0], b[1]]) for a, b in zip(*ends, strict=True))))
 
     def independent(
         self, sentences: list[list[str]], start: Start, select: Selector, *, boundaries: bool, batch_size: int
     ) -> list[Array]:
-        """Embed sentences that all begin from one state, each different one once.
+        """Embed sentences that all begin from one state; equal sentences run once.
 
-        They run in an order of their own: what runs together depends on the sentences, not on the order they came in.
-        Those of one length are neighbours, so that a batch does not thin out towards its end.
+        They are sorted, so that batches depend on the sentences and not on their order.  Neighbours have about the same
+        length, so that few sentences of a batch end early.
         """
         different = sorted(set(map(tuple, sentences)), key=lambda sentence: (len(sentence), sentence))
         groups = list(bounded_batches(map(list, different), batch_size, _bounded_length, BATCH_TOKENS))
@@ -80,7 +80,7 @@ class ForwardPass:
             return [np.array(select(array)) for array in _split(layers, lengths)]
 
         arrays = dict(zip(different, chain(*self._workers.map(embed, groups)), strict=True))
-        # The last one to ask for a sentence gets the array itself, the others copies.
+        # The last of equal sentences gets the array itself, the others get copies.
         last = {tuple(sentence): k for k, sentence in enumerate(sentences)}
         keys = map(tuple, sentences)
         return [arrays[key] if last[key] == k else arrays[key].copy() for k, key in enumerate(keys)]
@@ -105,12 +105,12 @@ class ForwardPass:
         return results
 
     def rows(self, carried: CarriedState) -> BilmState:
-        """Return the rows of a carried state; `InputError` if they belong to a model of another shape."""
+        """Return the rows of a carried state; raises `InputError` if they belong to a model of another size."""
         zeros = self._bilm.zero_state(0)
         rows = zeros if carried.rows is None else carried.rows
         sizes = [[(*array.shape[:2], array.shape[3]) for array in state] for state in (rows, zeros)]
         if sizes[0] != sizes[1]:
-            raise InputError("this CarriedState is of another model; give each model a state of its own")
+            raise InputError("this CarriedState belongs to another model; give each model a state of its own")
         return rows
 
     def _bounded(
@@ -132,8 +132,8 @@ class ForwardPass:
     ) -> tuple[Array, BilmState]:
         """Run one very long sentence in time chunks; return its layers, (..., n, 2 P), and the state after it.
 
-        The LSTMs of one direction need nothing from the other, and a chunk needs of its past only the state.  So each
-        direction reads the sentence chunk by chunk, and little more than the result is held.
+        The LSTMs of one direction need nothing from the other, and a chunk needs only the state of the chunk before it.
+        So each direction reads the sentence chunk by chunk, and little more than the result is in memory.
         """
         tokens = [SENTENCE_START, *sentence, SENTENCE_END]
         choose = select if select.per_feature else Selector(lambda layers: layers)
@@ -161,7 +161,7 @@ class ForwardPass:
         return out if select.per_feature else np.array(select(out)), BilmState(h, c)
 
     def _run(self, tokens: list[str], lengths: list[int], start: BilmState) -> tuple[Array, BilmState]:
-        """Return the layers, (L + 1, N, 2 P), of texts that lie one after the other, and the state after each."""
+        """Return the layers, (L + 1, N, 2 P), of texts given one after the other, and the state after each."""
         if not tokens:
             return np.empty((len(self._bilm.forward.layers) + 1, 0, 2 * start.h.shape[3]), start.h.dtype), start
         packing = pack(lengths)

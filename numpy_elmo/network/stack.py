@@ -22,8 +22,8 @@ class Stack:
     layers : tuple of LstmLayer
         Lowest first.
     use_skip_connections : bool
-        Whether each layer but the lowest adds its input to its output.  The sum goes to the next layer and to the
-        caller; the layer's own recurrence does not see it.
+        Whether every layer except the lowest adds its input to its output.  The sum goes to the next layer and to the
+        caller; the recurrence of the layer itself does not see it.
     """
 
     layers: tuple[LstmLayer, ...]
@@ -54,5 +54,5 @@ class Stack:
         return outputs
 
     def in_form(self, form: Form) -> Stack:
-        """Return the same layers with their weights stored to be multiplied in a form."""
+        """Return the same layers with their weights stored in a form."""
         return replace(self, layers=tuple(layer.in_form(form) for layer in self.layers))

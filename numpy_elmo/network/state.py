@@ -1,4 +1,4 @@
-"""What a biLM remembers of its texts between two tokens, and the state that a reader carries from batch to batch."""
+"""The state of a biLM between two tokens, and the state that is carried from batch to batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy_elmo.network.threads import lock
 
 
 class BilmState(NamedTuple):
-    """What a biLM remembers of B texts between two tokens.  Axes: direction, layer, text, feature.
+    """The state of a biLM for B texts.  Axes: direction, layer, text, feature.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class BilmState(NamedTuple):
 
     @property
     def n_texts(self) -> int:
-        """B."""
+        """The number of texts, B."""
         return int(self.h.shape[2])
 
     def texts(self, which: slice) -> BilmState:
@@ -45,7 +45,7 @@ class BilmState(NamedTuple):
         return BilmState(self.h.repeat(n, axis=2), self.c.repeat(n, axis=2))
 
     def at_least(self, n: int) -> BilmState:
-        """Return a state of at least n texts; further ones start from zeros."""
+        """Return a state of at least n texts; added ones are zeros."""
         missing = [(0, 0), (0, 0), (0, max(0, n - self.n_texts)), (0, 0)]
         return BilmState(np.pad(self.h, missing), np.pad(self.c, missing))
 

@@ -112,7 +112,7 @@ def test_scalar_mix_of_zeros_is_the_average_and_large_weights_do_not_overflow() 
 
 @pytest.mark.parametrize("weights", [[], [float("nan"), 0], [[0, 1]], [float("inf")]])
 def test_scalar_mix_refuses_weights_that_are_not_finite_numbers(weights: list[float]) -> None:
-    with pytest.raises(InputError, match="one finite number a layer"):
+    with pytest.raises(InputError, match="one finite number per layer"):
         ScalarMix(weights)
 
 
