@@ -1,4 +1,4 @@
-"""What one does with a loaded model: conversion, minimal pairs, neighbours, plots, the explorer, spans, verification.
+"""What you can do with a loaded model: conversion, minimal pairs, neighbours, plots, the explorer, spans, verification.
 
 The modules are imported when they are first used: plots needs Matplotlib.
 """

@@ -1,4 +1,4 @@
-"""Any readable model as the files that bilm-tf's ``dump_weights`` would have written, its softmax too."""
+"""Writing any readable model, with its softmax, as the files that bilm-tf's ``dump_weights`` writes."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def convert(
     Parameters
     ----------
     source : str or path
-        Whatever `numpy_elmo.load` takes.
+        Anything that `numpy_elmo.load` reads.
     dest : str or path
-        The folder to make: ``options.json``, ``weights.hdf5`` and, where the source has a softmax,
+        The folder to create, with ``options.json``, ``weights.hdf5`` and, if the source has a softmax,
         ``softmax_weights.hdf5`` and ``vocab.txt``.
     dtype : {"float32", "float16"}
         How to store the values.  float16 takes half the space; vectors change by about 1e-3 of their size.

@@ -86,9 +86,9 @@ def corpus_index(
     elmo : Elmo
         The model.
     sentences : iterable of token lists
-        The corpus; it is read twice, so no generator.
+        The corpus.  It is read twice, so a generator will not do.
     progress : callable, optional
-        Called now and then with the counts of what is done and of all.
+        Called from time to time with the number of sentences done and the number of all.
 
     Returns
     -------
@@ -175,13 +175,13 @@ class Explorer:
     elmo : Elmo
         The model.
     name : str
-        What the page calls it.
+        Its name on the page.
     language_model : LanguageModel, optional
         The same model with its softmax, for the words that it expects.
     no_words : str
-        Why there is none.
+        Reason why there is none, shown on the page.
     corpus : str
-        What the page calls the corpus.
+        Name of the corpus on the page.
     view : dict, optional
         What the page shows first, from `start`.
     """
@@ -403,7 +403,7 @@ class Explorer:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves an explorer's page on 127.0.0.1, at the first free port from one on.
+    """Serves the page of an explorer on 127.0.0.1, at the first free port of twenty.
 
     Attributes
     ----------
@@ -415,7 +415,7 @@ class Server(ThreadingHTTPServer):
     explorer : Explorer
         What it serves.
     port : int
-        The first port to try; 0 for any that is free.
+        The first port to try; 0 for any free port.
 
     Raises
     ------
@@ -466,11 +466,11 @@ class Server(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that went away: the page shows what it misses."""
+        """Ignore clients that closed the connection: the page shows what is missing."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection, with one request."""
+    """A connection with one request."""
 
     server: Server
     server_version, sys_version = "numpy_elmo", ""
@@ -557,7 +557,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Print nothing: a library does not."""
+        """Print nothing, as everywhere in the library."""
 
 
 class _Until(io.RawIOBase):

@@ -1,11 +1,10 @@
-"""Nearest occurrences by context: which tokens of a corpus are used as this one is here.
+"""Nearest occurrences by context: the tokens of a corpus that are used like a given one.
 
-The paper shows it for "play" (Peters et al. 2018, arXiv:1802.05365, table 4): the nearest words of its GloVe vector are
-spread over the senses, and the nearest occurrences of its biLM vector in a sentence share the sense, and the part of
-speech, that it has there.
+The paper shows this for "play" (Peters et al. 2018, arXiv:1802.05365, table 4).  The nearest words of its GloVe vector
+mix several senses; the nearest occurrences of its biLM vector in a sentence have the same sense and part of speech.
 
 An index holds the vector of every token of a corpus, at one layer or at all, in an HDF5 file.  A search compares the
-query with all of them, exactly, some thousand at a time.
+query with all of them, exactly, a few thousand at a time.
 """
 
 from __future__ import annotations
@@ -88,11 +87,11 @@ def build_index(
         The layer whose vectors are compared: the last one, -1, is best at senses in the paper; 0 knows spelling alone.
         ``"all"`` keeps every layer, and each search chooses one.
     model_digest : str
-        What tells the model from others, see `numpy_elmo.corpus.resume.model_digest`.
+        Identifies the model, see `numpy_elmo.corpus.resume.model_digest`.
     overwrite : bool
         Whether it may replace a file.
     progress : callable, optional
-        Called now and then with the counts of what is done.
+        Called from time to time with the counts of what is done.
 
     Raises
     ------
@@ -230,7 +229,7 @@ class NeighborIndex:
         Raises
         ------
         InputError
-            Naming what is different.
+            Names what is different.
         """
         text = TextDigest()
         for tokens in each_sentence(sentences):
@@ -250,7 +249,7 @@ class NeighborIndex:
         query : ndarray, shape (n_features,)
             The vector of a token, of the layer that the index was built with.
         k : int
-            How many.
+            Number of neighbours.
         layer : int
             Which of the layers that the index holds: the last or only one by default.
         leave_out : tuple of (int, int), optional

@@ -54,13 +54,13 @@ class Accuracy(NamedTuple):
     Attributes
     ----------
     level : {"paradigm", "phenomenon", "field", "all"}
-        What the pairs have in common.
+        The level at which pairs are grouped.
     name : str
-        Its name.
+        Name of the paradigm, phenomenon or field.
     pairs : int
-        How many there are.
+        Number of pairs.
     unknown : int
-        Pairs with a critical word that the vocabulary lacks; they are in no accuracy.
+        Pairs with a critical word that the vocabulary lacks; they do not count in any accuracy.
     ties : int
         Other pairs of which both sentences are equally likely, in one direction at least.  A tie is not right.
     forward, backward, both : float
@@ -80,7 +80,7 @@ class Accuracy(NamedTuple):
 
 @dataclass(frozen=True)
 class PairScores:
-    """What a model makes of minimal pairs.
+    """The scores of a model for minimal pairs.
 
     Attributes
     ----------
