@@ -21,7 +21,7 @@ SENTENCE = ["The", "bank", "lent", "the", "money", "."]
 BOTH_BANKS = ["The", "bank", "lent", "the", "money", "and", "he", "sat", "on", "the", "bank", "of", "the", "river", "."]
 # The arrays that "ELMo, line by line" shows.
 ARRAYS = {
-    "convolutions": "char_cnn.2.pooled",
+    "convolutions": "char_cnn.conv_2.pooled",
     "highway-gate": "highway.0.gate",
     "token-vectors": "token_vectors",
     "cell": "forward.0.cell",

@@ -450,8 +450,8 @@ class Elmo:
             ==============================  ======================  ====================================================
             ``character_ids``               (N, 50)                 Rows of ``char_embed``, one per character.
             ``char_cnn.characters``         (N, 50, E)              Vectors of the characters.
-            ``char_cnn.k.convolved``        (N, 50 - width + 1, n)  Filters of bank k at every position.
-            ``char_cnn.k.pooled``           (N, n)                  Activation of their maximum and bias.
+            ``char_cnn.conv_k.convolved``   (N, 50 - width + 1, n)  Filters of one width at every position.
+            ``char_cnn.conv_k.pooled``      (N, n)                  Activation of their maximum and bias.
             ``highway.k.gate``              (N, F)                  Transform gate of highway k.
             ``highway.k.hidden``            (N, F)                  What it lets through.
             ``highway.k.output``            (N, F)                  Its output.

@@ -14,7 +14,7 @@ from numpy_elmo.layers.tracing import note, part
 
 @dataclass(frozen=True, repr=False)
 class Convolution:
-    """All filters of one width.
+    """Filters of one width.
 
     Attributes
     ----------
@@ -36,14 +36,14 @@ class CharCNN:
 
     .. math:: y_k = \phi\Bigl(\max_{1 \le t \le C - w + 1} \; b_k + \sum_{s=1}^{w} W_{s,:,k} \cdot e_{t+s-1}\Bigr)
 
-    The outputs of all filters are concatenated in the order of the options.
+    The outputs of all widths are concatenated in the order of the options.
 
     Attributes
     ----------
     char_embed : ndarray, shape (261, E)
         One row per character, see `numpy_elmo.network.characters`.
     convolutions : tuple of Convolution
-        The filters, by width.
+        The filters, width by width.
     activation : callable
         The nonlinearity :math:`\phi`: relu in all published models, or tanh.
 
@@ -67,22 +67,22 @@ class CharCNN:
         Returns
         -------
         ndarray, shape (N, F)
-            F is the number of all filters.
+            F is the number of filters of all widths.
         """
         characters = self.char_embed[character_ids]  # [N, C, E]
         note(characters=characters)
         pooled = []
-        for k, convolution in enumerate(self.convolutions):
-            with part(str(k)):
-                pooled.append(self._pool(characters, convolution))  # [N, n]
+        for k, filters in enumerate(self.convolutions):
+            with part(f"conv_{k}"):
+                pooled.append(self._pool(characters, filters))  # [N, n]
         return np.concatenate(pooled, axis=1)  # [N, F]
 
-    def _pool(self, characters: Array, convolution: Convolution) -> Array:
-        width, n_embedding, n_filters = convolution.W.shape
-        windows = np.lib.stride_tricks.sliding_window_view(characters, width, axis=1)  # [N, C - width + 1, E, width]
+    def _pool(self, characters: Array, filters: Convolution) -> Array:
+        width, n_embedding, n = filters.W.shape
+        windows = np.lib.stride_tricks.sliding_window_view(characters, width, axis=1)
         windows = windows.swapaxes(2, 3)  # [N, C - width + 1, width, E]
-        flat = windows.reshape(*windows.shape[:2], width * n_embedding)  # [N, C - width + 1, width * E]
-        convolved = flat @ convolution.W.reshape(width * n_embedding, n_filters)  # [N, C - width + 1, n]
-        pooled = self.activation(convolved.max(axis=1) + convolution.b)  # [N, n]
+        flat = windows.reshape(*windows.shape[:2], width * n_embedding)
+        convolved = flat @ filters.W.reshape(width * n_embedding, n)  # [N, C - width + 1, n]
+        pooled = self.activation(convolved.max(axis=1) + filters.b)  # [N, n]
         note(convolved=convolved, pooled=pooled)
         return pooled

@@ -23,8 +23,8 @@ from numpy_elmo.network.threads import SERIAL, Workers, lock
 
 Ids: TypeAlias = npt.NDArray[np.intp]
 
-# Types encoded at a time.  It bounds memory: at the published size the widest convolution gives up to 200 kB per type.
-# It is enough to keep a processor busy, so that threads can share several chunks.
+# Types encoded at a time.  It bounds memory: at the published size the filters of one width give up to 200 kB per type.
+# And it is enough to keep a processor busy, so that several chunks can be shared by threads.
 CHUNK_TYPES = 64
 
 # Characters are padded to a multiple of this, so that types of similar length share a convolution.
@@ -158,7 +158,7 @@ class Encoder:
         # All windows that hold nothing but padding give the same value, so the maximum over a token's positions needs
         # one of them: characters beyond the token and one window change nothing.  The width depends on the type alone,
         # so that the products of its windows do, too.
-        widest = max(convolution.W.shape[0] for convolution in self.layers.char_cnn.convolutions)
+        widest = max(filters.W.shape[0] for filters in self.layers.char_cnn.convolutions)
         widths = np.minimum(-(-(n_characters + widest) // WIDTH_STEP) * WIDTH_STEP, ids.shape[1])  # [n]
         order = np.argsort(widths, kind="stable")
 

@@ -49,14 +49,14 @@ def test_the_token_layer_fits_its_parts(elmo: Elmo, trace: Trace) -> None:
     encoder = elmo.encoder.layers
     np.testing.assert_array_equal(trace["char_cnn.characters"], encoder.char_cnn.char_embed[trace["character_ids"]])
     x = []
-    for k, convolution in enumerate(encoder.char_cnn.convolutions):
-        width = len(convolution.W)
-        convolved = trace[f"char_cnn.{k}.convolved"]
-        assert convolved.shape == (8, 50 - width + 1, convolution.W.shape[2])
+    for k, filters in enumerate(encoder.char_cnn.convolutions):
+        width = len(filters.W)
+        convolved = trace[f"char_cnn.conv_{k}.convolved"]
+        assert convolved.shape == (8, 50 - width + 1, filters.W.shape[2])
         window = trace["char_cnn.characters"][:, 3 : 3 + width]
-        assert_equal(convolved[:, 3], np.einsum("nwe,wef->nf", window, convolution.W))
-        assert_equal(trace[f"char_cnn.{k}.pooled"], relu((convolved + convolution.b).max(axis=1)))
-        x.append(trace[f"char_cnn.{k}.pooled"])
+        assert_equal(convolved[:, 3], np.einsum("nwe,wef->nf", window, filters.W))
+        assert_equal(trace[f"char_cnn.conv_{k}.pooled"], relu((convolved + filters.b).max(axis=1)))
+        x.append(trace[f"char_cnn.conv_{k}.pooled"])
     y = np.concatenate(x, axis=1)
     for k, highway in enumerate(encoder.highways):
         gate, hidden = trace[f"highway.{k}.gate"], trace[f"highway.{k}.hidden"]
