@@ -1,6 +1,6 @@
 """Make the pictures of the pages and of the README: ``python docs/make_pictures.py``.
 
-Every picture is made twice, for light and for dark pages.
+Every picture is made twice, for light and for dark pages.  Those of "ELMo, line by line" are in ``book_pictures.py``.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import book_pictures
 from matplotlib.figure import Figure
 
 import numpy_elmo
@@ -17,15 +18,6 @@ from numpy_elmo.analysis.plots import Theme
 
 IMAGES = Path(__file__).parent / "images"
 SENSES = Path(__file__).parent.parent / "weights" / "senses.json"
-SENTENCE = ["The", "bank", "lent", "the", "money", "."]
-BOTH_BANKS = ["The", "bank", "lent", "the", "money", "and", "he", "sat", "on", "the", "bank", "of", "the", "river", "."]
-# The arrays that "ELMo, line by line" shows.
-ARRAYS = {
-    "convolutions": "char_cnn.conv_2.pooled",
-    "highway-gate": "highway.0.gate",
-    "token-vectors": "token_vectors",
-    "cell": "forward.0.cell",
-}
 
 
 def pictures(theme: Theme) -> dict[str, Figure]:
@@ -33,14 +25,10 @@ def pictures(theme: Theme) -> dict[str, Figure]:
     elmo, model = numpy_elmo.load("tiny"), LanguageModel.load("tiny")
     senses = json.loads(SENSES.read_text(encoding="utf-8"))["bank"]
     sentences = [(sense, text.split()) for sense, texts in senses.items() for text in texts]
-    trace = elmo.trace(SENTENCE)
-    arrays = {file: plots.trace_array(trace, SENTENCE, name, theme=theme) for file, name in ARRAYS.items()}
-    return arrays | {
+    return book_pictures.pictures(elmo, theme) | {
         "senses": plots.senses(
             elmo, "bank", [tokens for _, tokens in sentences], groups=[sense for sense, _ in sentences], theme=theme
         ),
-        "similarity": plots.similarity(elmo, BOTH_BANKS, theme=theme),
-        "gates": plots.gates(elmo, SENTENCE, theme=theme),
         "next": plots.next_words(model, ["On", "Saturdays", "the", "older", "boys", "like", "to", "hang"], theme=theme),
     }
 

@@ -111,6 +111,7 @@ def test_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for file_name, contents in FILES.items():
         (tmp_path / file_name).write_text(contents, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "docs")  # of pico_elmo
     monkeypatch.setenv("NUMPY_ELMO_CACHE", str(tmp_path / "cache"))
     if name == "docs/file-format.md":
         (tmp_path / "model.tar.gz").write_bytes((ROOT / "tests/fixtures/allennlp_files/model.tar.gz").read_bytes())

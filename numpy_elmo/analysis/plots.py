@@ -228,7 +228,7 @@ def gates(
     found = views.gate_values(elmo.trace(sentence), direction=direction, layer=layer, n_units=n_units)
     number = layer % (elmo.n_layers + 1)
     bounded = [SENTENCE_START, *sentence, SENTENCE_END]
-    height = 0.85 + 0.13 * len(found.units)
+    height = 0.85 + 0.16 * len(found.units)
     figure = _figure(max(7.5, 1.2 + 0.66 * len(bounded)), 2 * height + 1.6, theme)
     panels = figure.subplots(2, 2, sharex=True, sharey=True).flat
     for axes, (name, array) in zip(panels, found.values.items(), strict=True):
@@ -236,7 +236,7 @@ def gates(
         image = _heat_map(axes, array.T, low, high)
         axes.set_title(name.replace("_", " "))
         _token_ticks(axes, bounded)
-        axes.set_yticks(range(len(found.units)), [str(unit) for unit in found.units], fontsize=7)
+        axes.set_yticks(range(len(found.units)), [str(unit) for unit in found.units], fontsize=9)
         axes.label_outer()
         figure.colorbar(image, ax=axes)
     figure.supxlabel(f"token, read {'from left to right' if direction == 'forward' else 'from right to left'}")

@@ -78,11 +78,11 @@ class CharCNN:
         return np.concatenate(pooled, axis=1)  # [N, F]
 
     def _pool(self, characters: Array, filters: Convolution) -> Array:
-        width, n_embedding, n = filters.W.shape
+        width, E, n = filters.W.shape
         windows = np.lib.stride_tricks.sliding_window_view(characters, width, axis=1)
         windows = windows.swapaxes(2, 3)  # [N, C - width + 1, width, E]
-        flat = windows.reshape(*windows.shape[:2], width * n_embedding)
-        convolved = flat @ filters.W.reshape(width * n_embedding, n)  # [N, C - width + 1, n]
+        flat = windows.reshape(*windows.shape[:2], width * E)
+        convolved = flat @ filters.W.reshape(width * E, n)  # [N, C - width + 1, n]
         pooled = self.activation(convolved.max(axis=1) + filters.b)  # [N, n]
         note(convolved=convolved, pooled=pooled)
         return pooled

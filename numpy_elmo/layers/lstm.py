@@ -54,7 +54,13 @@ class LstmLayer:
     cell_clip: float | None
     proj_clip: float | None
 
-    def __call__(self, x: Array, batch_sizes: npt.NDArray[np.intp], h: Array, c: Array) -> Array:
+    def __call__(
+        self,
+        x: Array,
+        batch_sizes: npt.NDArray[np.intp],
+        h: Array,
+        c: Array,
+    ) -> Array:
         """Run the layer over a packed batch.
 
         Sentences are sorted from long to short and laid out step by step: the first token of every sentence, then the
@@ -80,8 +86,8 @@ class LstmLayer:
         scratch = W_h.scratch(len(h))
         cell = W_h.tile(c)  # [B, ..., D in all], stored as the gates are
         outputs = np.empty((len(x), h.shape[1]), x.dtype)  # [N, P]
-        for step, input_gates in self._input_gates(x, batch_sizes):  # [n, 4 D], of the n sentences that are this long
-            n = len(input_gates)
+        for step, input_gates in self._input_gates(x, batch_sizes):  # [n, 4 D]
+            n = len(input_gates)  # sentences that have a token at this step
             gates = W_h.multiply(h[:n], scratch)  # [n, ..., 4 D in all]
             gates += input_gates.reshape(gates.shape)
             m = _update_cell(gates, cell[:n], self.cell_clip)  # [n, D]
