@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -95,6 +96,33 @@ class Page:
 def test_every_page_has_a_place_in_the_contents() -> None:
     contents = re.findall(r"^[\w-]+$", (ROOT / "docs" / "index.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert {f"docs/{name}.md" for name in contents} | {"README.md", "docs/index.md"} == set(PAGES)
+
+
+def test_quoted_source_is_what_the_files_hold(tmp_path: Path) -> None:
+    """``docs/quote_sources.py --check`` passes, fails on a copy that differs, and its filling repairs that copy."""
+    for folder in ("docs", "numpy_elmo"):
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.png", "__pycache__", "_build")
+        )
+    script, page = [sys.executable, str(tmp_path / "docs/quote_sources.py")], tmp_path / "docs/file-format.md"
+
+    def run(*words: str) -> tuple[int, str]:
+        done = subprocess.run([*script, *words], capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    # What the script would not recognise, it would not check.
+    comment = r"^<!-- source: \S+( \S+)?( without-docstring)? -->\n```py$"
+    for path in ROOT.glob("docs/*.md"):
+        text = path.read_text(encoding="utf-8")
+        assert len(re.findall(comment, text, flags=re.MULTILINE)) == text.count("<!-- source"), path
+    assert run("--check") == (0, "")
+    before = page.read_text(encoding="utf-8")
+    page.write_text(re.sub(r"^```py\n.*?^```\n", "", before, count=1, flags=re.DOTALL | re.MULTILINE), encoding="utf-8")
+    status, message = run("--check")
+    assert status == 1
+    assert "the source that file-format.md quotes has changed; run python docs/quote_sources.py" in message
+    assert run() == (0, "")
+    assert page.read_text(encoding="utf-8") == before
 
 
 def slow_pages() -> list[Any]:
