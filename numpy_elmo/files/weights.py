@@ -165,7 +165,8 @@ def _read_bilm(file: Arrays, lstm: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
     def read_layer(cell: str) -> LstmLayer:
         W, B = file.read(f"{cell}/W_0", dtype), file.read(f"{cell}/B", "float64")
         bias = B.copy()
-        bias[2 * D : 3 * D] += FORGET_BIAS  # in double precision, so that AllenNLP's files, which hold the sum, keep it
+        # In double precision, so that AllenNLP's files, which hold the sum, keep it.
+        bias[2 * D : 3 * D] += FORGET_BIAS
         return LstmLayer(
             W_x=W[:P],
             W_h=W[P:],
@@ -175,11 +176,12 @@ def _read_bilm(file: Arrays, lstm: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
             proj_clip=lstm.proj_clip,
         )
 
-    forward, backward = (
-        tuple(read_layer(_cell(direction, layer, lstm, file)) for layer in range(lstm.n_layers))
-        for direction in DIRECTIONS
-    )
-    return Bilm(Stack(forward, lstm.use_skip_connections), Stack(backward, lstm.use_skip_connections))
+    def read_stack(direction: str) -> Stack:
+        cells = [_cell(direction, layer, lstm, file) for layer in range(lstm.n_layers)]
+        return Stack(tuple(read_layer(cell) for cell in cells), lstm.use_skip_connections)
+
+    forward, backward = map(read_stack, DIRECTIONS)
+    return Bilm(forward, backward)
 
 
 def _misfits(file: Arrays, shapes: dict[str, tuple[int, ...]]) -> list[str]:

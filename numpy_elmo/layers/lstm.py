@@ -24,8 +24,8 @@ class LstmLayer:
     .. math::
 
         (i, j, f, o) &= x_t W_x + h_{t-1} W_h + b \\
-        c_t &= \mathrm{clip}\bigl(\sigma(f) \odot c_{t-1} + \sigma(i) \odot \tanh(j), \; \pm\text{cell\_clip}\bigr) \\
-        h_t &= \mathrm{clip}\bigl((\sigma(o) \odot \tanh(c_t)) \, W_p, \; \pm\text{proj\_clip}\bigr)
+        c_t &= \mathrm{clip}\bigl(\sigma(f) \odot c_{t-1} + \sigma(i) \odot \tanh(j), \; \pm\mathrm{cell\_clip}\bigr) \\
+        h_t &= \mathrm{clip}\bigl((\sigma(o) \odot \tanh(c_t)) \, W_p, \; \pm\mathrm{proj\_clip}\bigr)
 
     The clipped :math:`h_t` is the output and what the next step sees.  There are no peepholes.
 
