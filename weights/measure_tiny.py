@@ -221,10 +221,15 @@ def nearest_neighbours(vectors: Floats) -> Floats:
     return probabilities
 
 
+def chances(neighbours: Floats, senses: Ints) -> Floats:
+    """Return, for each vector, the probability that its nearest neighbour has the same sense: 0 or 1 without ties."""
+    same: Floats = (neighbours * (senses[:, np.newaxis] == senses)).sum(axis=1)
+    return same
+
+
 def accuracy(neighbours: Floats, senses: Ints) -> float:
     """Return the expected share of vectors whose nearest neighbour has the same sense."""
-    same = senses[:, np.newaxis] == senses
-    return float((neighbours * same).sum(axis=1).mean())
+    return float(chances(neighbours, senses).mean())
 
 
 def sense_accuracies(elmo: Elmo, words: dict[str, dict[str, list[str]]]) -> dict[str, Any]:
@@ -233,20 +238,25 @@ def sense_accuracies(elmo: Elmo, words: dict[str, dict[str, list[str]]]) -> dict
     Returns
     -------
     dict
-        ``"words"`` has the accuracies at layers 0 to L of every word, ``"all"`` those over all sentences, and
+        ``"words"`` has the accuracies at layers 0 to L of every word, ``"all"`` those over all sentences,
         ``"shuffled"`` the standard deviation and the largest of the latter when the sentences of every word are given
-        their senses at random, `N_SHUFFLES` times.
+        their senses at random, `N_SHUFFLES` times, and ``"only"`` the numbers of sentences that are right at layer
+        L - 1 and not at L, and the other way round.
     """
     rng = np.random.default_rng(0)
     by_word: dict[str, Floats] = {}
     shuffled, n_sentences = [], []
+    only = np.zeros(2, dtype=np.int64)
     for word, by_sense in words.items():
         labelled = [(sense, line.split()) for sense, lines in enumerate(by_sense.values()) for line in lines]
         arrays = elmo.embed([tokens for _, tokens in labelled])
         found = np.stack([array[:, tokens.index(word)] for array, (_, tokens) in zip(arrays, labelled, strict=True)])
         neighbours = [nearest_neighbours(found[:, layer]) for layer in range(elmo.n_layers + 1)]
         senses = np.array([sense for sense, _ in labelled])
-        by_word[word] = np.array([accuracy(n, senses) for n in neighbours])
+        right = np.stack([chances(n, senses) for n in neighbours])  # [L + 1, n_sentences]
+        by_word[word] = right.mean(axis=1)
+        below, top = right[-2:] > 0.5
+        only += (below & ~top).sum(), (top & ~below).sum()
         orders = [rng.permutation(senses) for _ in range(N_SHUFFLES)]
         shuffled.append([[accuracy(n, order) for n in neighbours] for order in orders])
         n_sentences.append(len(labelled))
@@ -255,6 +265,7 @@ def sense_accuracies(elmo: Elmo, words: dict[str, dict[str, list[str]]]) -> dict
         "all": np.average(list(by_word.values()), axis=0, weights=n_sentences).tolist(),
         "words": {word: accuracies.tolist() for word, accuracies in by_word.items()},
         "shuffled": {"deviation": at_random.std(axis=0).tolist(), "largest": at_random.max(axis=0).tolist()},
+        "only": only.tolist(),
     }
 
 

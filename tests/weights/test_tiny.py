@@ -115,6 +115,41 @@ def test_vectors_of_a_word_cluster_by_its_sense(accuracies: dict[str, Any]) -> N
     assert max(layer_1, layer_2) > max(accuracies["shuffled"]["largest"]), "no shuffle of the senses does as well"
 
 
+@pytest.mark.parametrize("name", ["parts_of_speech", "play"])
+def test_the_sentences_of_a_paper_check_use_a_word_once_and_in_many_contexts(name: str) -> None:
+    words = json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
+    for word, classes in words.items():
+        assert len(classes) == 2
+        assert len({len(lines) for lines in classes.values()}) == 1, "chance is the same for both classes"
+        sentences = [tuple(line.split()) for lines in classes.values() for line in lines]
+        assert len(sentences) == len(set(sentences)) >= 12
+        for tokens in sentences:
+            assert tokens.count(word) == 1
+            assert 6 <= len(tokens) <= 16
+
+
+def test_the_page_of_paper_checks_states_what_is_measured(
+    tiny: Elmo, accuracies: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "N_SHUFFLES", 100)
+    page = (WEIGHTS.parent / "docs" / "paper-checks.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| layer \d[^|]* \|(.*)\|$", page, flags=re.MULTILINE)
+    stated = np.array([[float(cell.strip(" %")) / 100 for cell in row.split("|")] for row in rows]).T
+    found = [accuracies]
+    for name in ("parts_of_speech", "play"):
+        words = json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
+        found.append(measure.sense_accuracies(tiny, words))
+    senses, parts_of_speech, play = found
+    numbers = np.array(
+        [row.split("|") for row in re.findall(r"^\| (?:sentences|right at [^|]*) \|(.*)\|$", page, re.M)]
+    )
+    for column, (n, *only), figures in zip(stated, numbers.T.astype(int), (parts_of_speech, senses, play), strict=True):
+        np.testing.assert_allclose(column, figures["all"], rtol=0, atol=0.01)
+        np.testing.assert_allclose(only, figures["only"], rtol=0, atol=0.01 * n)
+        assert figures["only"][0] - figures["only"][1] == round(n * (figures["all"][1] - figures["all"][2]))
+    assert min(parts_of_speech["all"][1:]) > max(parts_of_speech["shuffled"]["largest"]) + 0.2
+
+
 def test_the_readme_states_the_measured_accuracy(accuracies: dict[str, Any]) -> None:
     readme = (TINY / "README.md").read_text(encoding="utf-8")
     [row] = re.findall(r"^\| \*\*all\*\* \|(.*)\|$", readme, flags=re.MULTILINE)
