@@ -22,7 +22,10 @@ from tests.fixtures.recipes import Recipe, options
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
-BLOCK = re.compile(r"^```(python|console|text)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+# A block, and the rows of the table below it, if there is one.
+BLOCK = re.compile(
+    r"^```(python|console|text)\n(.*?)^```$(?:\n\n\|[^\n]*\n\|[-:| ]+\n((?:\|[^\n]*\n)*))?", re.DOTALL | re.MULTILINE
+)
 NEED_DEV = re.compile(r"^from dask|^import spacy", flags=re.MULTILINE)  # a library of [dev]
 FILES = {
     "sentences.txt": "She sat on the river bank .\nThe bank lent them some money .\n",
@@ -57,13 +60,13 @@ class Page:
         self.name = name
         self.names: dict[str, Any] = {"__name__": "__page__"}
 
-    def run(self, kind: str, block: str, line: int) -> None:
+    def run(self, kind: str, block: str, rows: str | None, line: int) -> None:
         if kind == "console":
             self._console(block)
         elif block.startswith(">>>"):
             self._session(block, line)
         else:
-            self._script(block)
+            self._script(block, rows)
 
     def _session(self, block: str, line: int) -> None:
         test = doctest.DocTestParser().get_doctest(block, self.names, self.name, self.name, line)
@@ -73,13 +76,17 @@ class Page:
         assert results.attempted
         assert not results.failed, report.getvalue()
 
-    def _script(self, block: str) -> None:
+    def _script(self, block: str, rows: str | None) -> None:
+        """Run it; it prints what its comments say, or the rows of the table below it."""
         expected = re.findall(r"^ *print\(.*\)  # (.*)$", block, flags=re.MULTILINE)
-        assert len(expected) == block.count("print("), f"{self.name}: what does it print?\n{block}"
+        if rows is not None and not expected and "print(" in block:
+            expected = rows.splitlines()
+        else:
+            assert len(expected) == block.count("print("), f"{self.name}: what does it print?\n{block}"
         printed = io.StringIO()
         with redirect_stdout(printed):
             exec(compile(block, self.name, "exec"), self.names)
-        assert printed.getvalue().splitlines() == expected
+        assert printed.getvalue().splitlines() == expected, f"{self.name}: it prints\n{printed.getvalue()}"
 
     def _console(self, block: str) -> None:
         """Run the lines that begin with ``$``, and compare what they print with the lines below, if there are any."""
@@ -143,6 +150,11 @@ def test_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("NUMPY_ELMO_CACHE", str(tmp_path / "cache"))
     if name == "docs/file-format.md":
         (tmp_path / "model.tar.gz").write_bytes((ROOT / "tests/fixtures/allennlp_files/model.tar.gz").read_bytes())
+    if name == "docs/gallery.md":
+        for path in (ROOT / "weights" / "senses.json", *(ROOT / "docs" / "examples" / "change").iterdir()):
+            copy = tmp_path / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
     if name == "docs/proteins.md":  # a made model with vectors of SeqVec's length in the place of SeqVec
         (tmp_path / "proteins.fasta").write_text(text.split("```text\n")[1].split("```")[0], encoding="utf-8")
         write_model(tmp_path / "seqvec", Recipe(options({"lstm/projection_dim": 512, "lstm/dim": 512}), seed=5))
@@ -151,12 +163,20 @@ def test_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     before = dict(sys.modules)
     page = Page(name)
     for found in BLOCK.finditer(text):
-        kind, block = found.groups()
+        kind, block, rows = found.groups()
         if kind != "text":
-            page.run(kind, block, text[: found.start()].count("\n"))
+            page.run(kind, block, rows, text[: found.start()].count("\n"))
     for alias in sys.modules.keys() - before.keys():
         if alias.split(".")[0] == "allennlp":
             del sys.modules[alias]
+
+
+def test_the_gallery_has_six_tasks_of_at_most_fifteen_lines() -> None:
+    text = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    blocks = [block for kind, block, _ in BLOCK.findall(text) if kind == "python"]
+    assert len(blocks) == len(re.findall(r"^## ", text, flags=re.MULTILINE)) == 6
+    assert [block for block in blocks if len(block.splitlines()) > 15] == []
+    assert [line for block in blocks for line in block.splitlines() if len(line) > 88] == []
 
 
 @pytest.mark.slow
