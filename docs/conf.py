@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+from html import unescape
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -46,8 +48,8 @@ suppress_warnings = ["ref.python"]
 
 # Markdown viewers show directives as text, so the pages say the same in HTML and in comments.
 PICTURE = re.compile(
-    r'^<picture>\n  <source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>.+)">\n'
-    r'  <img alt="(?P<alt>.+)" src="(?P<light>.+)">\n</picture>$',
+    r'^<picture>\n  <source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">\n'
+    r'  <img alt="(?P<alt>[^"]+)" src="(?P<light>[^"]+)"(?: width="(?P<width>\d+)")?>\n</picture>$',
     flags=re.MULTILINE,
 )
 CONTENTS = re.compile(r"^<!-- contents: (?P<caption>.+)\n(?P<pages>(?:[\w-]+\n)+)-->$", flags=re.MULTILINE)
@@ -55,9 +57,14 @@ CONTENTS = re.compile(r"^<!-- contents: (?P<caption>.+)\n(?P<pages>(?:[\w-]+\n)+
 
 def to_directives(app: Sphinx, name: str, source: list[str]) -> None:
     """Turn ``<picture>`` into the images of the two themes, and ``<!-- contents -->`` into a table of contents."""
-    images = "".join(
-        f"```{{image}} \\g<{theme}>\n:alt: \\g<alt>\n:class: only-{theme}\n```\n" for theme in ("light", "dark")
-    )
+
+    def images(found: re.Match[str]) -> str:
+        options = f":alt: {json.dumps(unescape(found['alt']))}\n"
+        options += f":width: {found['width']}\n" if found["width"] else ""
+        return "".join(
+            f"```{{image}} {found[theme]}\n:class: only-{theme}\n{options}```\n" for theme in ("light", "dark")
+        )
+
     contents = "```{toctree}\n:hidden:\n:caption: \\g<caption>\n\n\\g<pages>```"
     source[0] = CONTENTS.sub(contents, PICTURE.sub(images, source[0]))
 

@@ -205,7 +205,8 @@ def score_pairs(model: LanguageModel, pairs: Iterable[MinimalPair], *, batch_siz
     Examples
     --------
     >>> from numpy_elmo import LanguageModel
-    >>> pair = MinimalPair(tuple("She likes dogs .".split()), tuple("She like dogs .".split()))
+    >>> good, bad = tuple("She likes dogs .".split()), tuple("She like dogs .".split())
+    >>> pair = MinimalPair(good, bad)
     >>> scores = score_pairs(LanguageModel.load("tiny"), [pair])
     >>> scores.margins.shape
     (1, 3)

@@ -6,7 +6,8 @@ TensorFlow 1, with tensorflow_hub::
     import tensorflow_hub as hub
 
     elmo = hub.Module("https://tfhub.dev/google/elmo/3", trainable=True)
-    embeddings = elmo(["the cat is on the mat", "dogs are in the fog"], signature="default", as_dict=True)["elmo"]
+    texts = ["the cat is on the mat", "dogs are in the fog"]
+    embeddings = elmo(texts, signature="default", as_dict=True)["elmo"]
     with tf.Session() as sess:
         sess.run([tf.global_variables_initializer(), tf.tables_initializer()])
         vectors = sess.run(embeddings)
@@ -16,7 +17,8 @@ Here a call returns the arrays, without a session::
     from numpy_elmo.interfaces import hub
 
     elmo = hub.Module("tiny", trainable=True)
-    vectors = elmo(["the cat is on the mat", "dogs are in the fog"], signature="default", as_dict=True)["elmo"]
+    texts = ["the cat is on the mat", "dogs are in the fog"]
+    vectors = elmo(texts, signature="default", as_dict=True)["elmo"]
 
 TensorFlow 2 uses `load` and `KerasLayer`.  What differs:
 
@@ -187,8 +189,8 @@ class Module:
     >>> elmo = hub.Module("tiny")
     >>> outputs = elmo(["the cat is on the mat", "dogs are in the fog"], as_dict=True)
     >>> {name: array.shape for name, array in outputs.items()}  # doctest: +NORMALIZE_WHITESPACE
-    {'word_emb': (2, 6, 96), 'lstm_outputs1': (2, 6, 192), 'lstm_outputs2': (2, 6, 192), 'elmo': (2, 6, 192),
-     'default': (2, 192), 'sequence_len': (2,)}
+    {'word_emb': (2, 6, 96), 'lstm_outputs1': (2, 6, 192), 'lstm_outputs2': (2, 6, 192),
+     'elmo': (2, 6, 192), 'default': (2, 192), 'sequence_len': (2,)}
     """
 
     def __init__(self, source: str | os.PathLike[str], trainable: bool = False, name: str = "module") -> None:
@@ -317,7 +319,8 @@ class Module:
         What an optimizer does in TensorFlow is here, step by step::
 
             outputs = elmo(sentences, as_dict=True)
-            by = elmo.gradient(outputs, upstream)  # upstream: gradient of the task's loss by outputs["elmo"]
+            # upstream: the gradient of the task's loss by outputs["elmo"]
+            by = elmo.gradient(outputs, upstream)
             elmo.aggregation_weights = elmo.aggregation_weights - learning_rate * by.weights
             elmo.aggregation_scaling = elmo.aggregation_scaling - learning_rate * by.gamma
 
@@ -378,7 +381,8 @@ def load(source: str | os.PathLike[str]) -> LoadedModule:
     With tensorflow_hub and here::
 
         elmo = hub.load("https://tfhub.dev/google/elmo/3")
-        vectors = elmo.signatures["default"](tf.constant(["the cat is on the mat"]))["elmo"].numpy()
+        texts = tf.constant(["the cat is on the mat"])
+        vectors = elmo.signatures["default"](texts)["elmo"].numpy()
 
         elmo = hub.load("tiny")
         vectors = elmo.signatures["default"](["the cat is on the mat"])["elmo"]
@@ -420,7 +424,9 @@ class KerasLayer:
 
     With tensorflow_hub and here::
 
-        layer = hub.KerasLayer("https://tfhub.dev/google/elmo/3", signature="default", output_key="elmo")
+        url = "https://tfhub.dev/google/elmo/3"
+        layer = hub.KerasLayer(url, signature="default", output_key="elmo")
+
         layer = hub.KerasLayer("tiny", signature="default", output_key="elmo")
         vectors = layer(["the cat is on the mat"])
 

@@ -66,7 +66,8 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Examples
     --------
     >>> from numpy_elmo.interfaces.sklearn import ElmoVectorizer
-    >>> ElmoVectorizer(pooling="max").transform(["They sat on the river bank .", "The bank lent money ."]).shape
+    >>> texts = ["They sat on the river bank .", "The bank lent money ."]
+    >>> ElmoVectorizer(pooling="max").transform(texts).shape
     (2, 192)
     """
 

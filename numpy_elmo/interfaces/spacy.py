@@ -3,13 +3,14 @@
 ::
 
     import spacy
-    import numpy_elmo.interfaces.spacy  # not needed where numpy_elmo is installed: spaCy finds "elmo" by itself
+    import numpy_elmo.interfaces.spacy  # where numpy_elmo is not installed
 
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo", config={"model": "tiny"})
     doc = nlp("They sat on the river bank.")
     doc.tensor  # (tokens, features)
-    doc[5].vector, doc[2:6].vector, doc.vector  # of a token; means over a span and over the text
+    doc[5].vector  # of a token
+    doc[2:6].vector, doc.vector  # means over a span and over the text
 
 It needs spaCy, the extra ``spacy``.
 """

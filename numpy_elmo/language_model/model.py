@@ -380,7 +380,7 @@ class LanguageModel:
         >>> [result] = model.surprisal([["They", "like", "to", "hang", "out", "."]])
         >>> result.tokens
         ('They', 'like', 'to', 'hang', 'out', '.', '</S>')
-        >>> bool(result.surprisal[4] < result.surprisal[3])  # "out" after "hang" is less surprising than "hang"
+        >>> bool(result.surprisal[4] < result.surprisal[3])  # "out" after "hang"
         True
         """
         if unit not in ("bits", "nats"):

@@ -6,7 +6,8 @@ At each step an LSTM multiplies a few rows, one per sentence, by the same large 
 copy takes longer than the arithmetic.  On some processors OpenBLAS has kernels for small matrices, which read them
 in place.  On these, `Matrix` stores large weights cut into blocks that are small enough::
 
-    W (K, N)  ->  blocks (K / k, N / 64, k, 64),    x @ W = sum over the K / k parts of  x[:, part] @ blocks[part]
+    W (K, N)  ->  blocks (K / k, N / 64, k, 64)
+    x @ W  =  sum over the K / k parts of  x[:, part] @ blocks[part]
 
 and multiplies at most `GROUP_ROWS` rows at a time, so that a block stays in the cache.
 

@@ -12,7 +12,8 @@ In bilm-tf, a session feeds ids to a graph through placeholders::
     with tf.Session() as sess:
         sess.run(tf.global_variables_initializer())
         context_ids = batcher.batch_sentences(tokenized_context)
-        vectors = sess.run(elmo_context_input["weighted_op"], feed_dict={context_character_ids: context_ids})
+        feed_dict = {context_character_ids: context_ids}
+        vectors = sess.run(elmo_context_input["weighted_op"], feed_dict=feed_dict)
 
 Here a call takes the ids and returns arrays::
 
@@ -519,7 +520,8 @@ def weight_layers(
 
     In bilm-tf the weights are variables, zero at first.  Here trained values are given::
 
-        vectors = weight_layers("input", bilm(context_ids), weights=[0.2, -0.1, 0.4], gamma=1.3)["weighted_op"]
+        mix = {"weights": [0.2, -0.1, 0.4], "gamma": 1.3}
+        vectors = weight_layers("input", bilm(context_ids), **mix)["weighted_op"]
 
     Parameters
     ----------
