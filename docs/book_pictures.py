@@ -32,12 +32,12 @@ def pictures(elmo: Elmo, theme: Theme) -> dict[str, Figure]:
     }
 
 
-def spelling(elmo: Elmo, theme: Theme, places: int = 10) -> Figure:
+def spelling(elmo: Elmo, theme: Theme, places: int = 8) -> Figure:
     """Draw the first ids of three tokens, with what they mean; letters, marks and padding in three colours."""
     tokens = ["<S>", "They", "bank"]
     ids = elmo.trace(SENTENCE)["character_ids"][[0, 1, 5], :places]
     marks = {256: "begin\nsentence", 258: "begin", 259: "end", 260: "pad"}
-    figure = plots._figure(8.4, 2.9, theme)
+    figure = plots._figure(6.6, 2.7, theme)
     axes = figure.subplots()
     kinds = np.where(ids < 256, 0, np.where(ids < 260, 1, 2))
     _grid(axes, kinds, theme)
@@ -46,7 +46,7 @@ def spelling(elmo: Elmo, theme: Theme, places: int = 10) -> Figure:
         axes.text(column, row + 0.33, str(number), ha="center", va="center", fontsize=9)
     axes.set_xticks(range(places), [str(k) for k in range(places)])
     axes.set_yticks(range(len(tokens)), tokens)
-    axes.set_xlabel("position in the token: the first 10 of 50")
+    axes.set_xlabel("position in the token: the first 8 of 50")
     return plots._painted(figure, theme)
 
 
@@ -55,7 +55,7 @@ def windows(elmo: Elmo, theme: Theme, places: int = 10) -> Figure:
     trace = elmo.trace(SENTENCE)
     convolved = trace["char_cnn.conv_2.convolved"][5, :places]  # [places, n]
     spelled = ["⟨", *"bank", "⟩", *"·" * places]
-    figure = plots._figure(8.4, 3.9, theme)
+    figure = plots._figure(6.6, 3.6, theme)
     axes = figure.subplots()
     bound = float(np.abs(convolved).max())
     image = axes.imshow(convolved, aspect="auto", interpolation="nearest", cmap=SIGNED, vmin=-bound, vmax=bound)
@@ -71,7 +71,7 @@ def windows(elmo: Elmo, theme: Theme, places: int = 10) -> Figure:
 def packed(theme: Theme) -> Figure:
     """Draw three sentences in the order in which the LSTM reads them together."""
     packing = pack([len(sentence) for sentence in BATCH])
-    figure = plots._figure(8.4, 2.9, theme)
+    figure = plots._figure(6.6, 2.7, theme)
     axes = figure.subplots()
     steps = len(packing.batch_sizes)
     _grid(axes, np.array([[0 if row < n else 2 for n in packing.batch_sizes] for row in range(len(BATCH))]), theme)
@@ -92,7 +92,7 @@ def reach(elmo: Elmo, theme: Theme) -> Figure:
     halves = [np.stack(np.split(layers, 2, axis=-1), axis=1) for layers in (before, after)]  # [L + 1, 2, N, P]
     moved = np.linalg.norm(halves[0] - halves[1], axis=-1) / np.linalg.norm(halves[0], axis=-1)  # [L + 1, 2, N]
     rows = moved[1:].swapaxes(0, 1).reshape(-1, len(SENTENCE))  # forward 1, forward 2, backward 1, backward 2
-    figure = plots._figure(8.4, 3.0, theme)
+    figure = plots._figure(6.6, 2.6, theme)
     axes = figure.subplots()
     image = axes.imshow(rows, aspect="auto", cmap=plots.UNSIGNED, vmin=0)
     for (row, column), value in np.ndenumerate(rows):
@@ -100,7 +100,7 @@ def reach(elmo: Elmo, theme: Theme) -> Figure:
         text.set_gid("light" if value < 0.6 * rows.max() else "dark")
     axes.set_yticks(range(4), ["forward 1", "forward 2", "backward 1", "backward 2"])
     axes.set_xticks(
-        range(len(SENTENCE)), [f"{a} → {b}" if a != b else a for a, b in zip(SENTENCE, CHANGED, strict=True)]
+        range(len(SENTENCE)), [f"{a} →\n{b}" if a != b else a for a, b in zip(SENTENCE, CHANGED, strict=True)]
     )
     figure.colorbar(image, ax=axes, label="moved by")
     plots._painted(figure, theme)
