@@ -94,8 +94,8 @@ def add_tokenize_argument(parser: argparse._ActionsContainer) -> None:
 def add_softmax_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a model with its softmax."""
     add_model_arguments(parser)
-    parser.add_argument("--softmax", metavar="FILE", help="softmax weights (found beside the model's)")
-    parser.add_argument("--vocabulary", metavar="FILE", help="the softmax's words, one a line (found beside it)")
+    parser.add_argument("--softmax", metavar="FILE", help="softmax weights (default: next to the model's)")
+    parser.add_argument("--vocabulary", metavar="FILE", help="words of the softmax, one per line (default: next to it)")
     parser.add_argument(
         "--on-disk", action="store_true", help="read the softmax in blocks instead of keeping it in memory"
     )

@@ -47,7 +47,7 @@ def add_parser(commands: SubParsers) -> None:
         "--blank-lines",
         choices=get_args(BlankLines),
         default="error",
-        help="what a blank line is: an error (default), an empty sentence, or nothing, with no number of its own",
+        help="a blank line is an error (default) or an empty sentence, or is skipped without a number",
     )
     _add_vectors(parser)
     _add_running(parser)
@@ -104,8 +104,8 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_ignored(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("taken because allennlp elmo has them, without effect here")
-    group.add_argument("--vocab-path", metavar="PATH", help="it never had one there either")
+    group = parser.add_argument_group("accepted for allennlp compatibility; no effect")
+    group.add_argument("--vocab-path", metavar="PATH", help="no effect in AllenNLP either")
     group.add_argument("--cuda-device", type=int, metavar="N", help="everything runs on the CPU")
     group.add_argument("--include-package", action="append", metavar="NAME", help="there are no plugins")
 

@@ -48,7 +48,7 @@ def add_parser(commands: SubParsers) -> None:
         "Ctrl-C ends it.",
     )
     parser.add_argument("--html", metavar="FILE", help="write the page with a view inside to this file instead")
-    parser.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.add_argument("--sentence", metavar="TEXT", help="sentence to begin with")
     parser.add_argument("--compare", metavar="TEXT", help="sentence to compare it with")
     parser.add_argument("--word", metavar="WORD", help="token of the sentence to select; without a sentence, its first")

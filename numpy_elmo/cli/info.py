@@ -17,7 +17,7 @@ def add_parser(commands: SubParsers) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "info",
-        help="print what a model is",
+        help="print the sizes and options of a model",
         description="Print a model's sizes and options, after checking that its weights fit them and are finite.",
     )
     parser.add_argument("model", metavar="MODEL", help="name, folder, archive or weight file")

@@ -1,4 +1,4 @@
-"""``numpy-elmo neighbors``: the tokens of a text that are used as a word is."""
+"""``numpy-elmo neighbors``: tokens that are used like a word."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_parser(commands: SubParsers) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "neighbors",
-        help="find the tokens of a text that are used as a word is",
+        help="find tokens of a text that are used like a word",
         description="For every occurrence of WORD in FILE, or in --query, print the nearest occurrences of any token "
         "in FILE by the cosine of their contextual vectors, with the numbers of their sentences from 0.",
     )
@@ -29,7 +29,7 @@ def add_parser(commands: SubParsers) -> None:
     parser.add_argument("--query", metavar="SENTENCE", help="look at WORD in this sentence instead of in FILE")
     parser.add_argument("-k", type=int, default=5, metavar="N", help="neighbors to print (5)")
     parser.add_argument("--layer", type=int, default=-1, metavar="N", help="layer to compare (-1, the last one)")
-    parser.add_argument("--index", metavar="HDF5", help="keep the vectors of FILE here, and use them if they are there")
+    parser.add_argument("--index", metavar="HDF5", help="keep the vectors of FILE here, and use them if they exist")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_model_arguments(parser)
     add_reading_arguments(parser)

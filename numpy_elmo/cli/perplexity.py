@@ -21,7 +21,7 @@ def add_parser(commands: SubParsers) -> None:
         help="print the perplexity of a text file",
         description="Read tokenised sentences and print the model's perplexity, forward, backward "
         "and on average. Boundaries are predicted too; words that the vocabulary lacks count as <UNK>; blank lines "
-        "are passed over.",
+        "are skipped.",
     )
     add_text_arguments(parser, carry="continue from the batch before, as the published perplexities were measured")
     parser.set_defaults(run=run)

@@ -44,7 +44,7 @@ def add_parser(commands: SubParsers) -> None:
 
     similarity = kinds.add_parser(
         "similarity",
-        help="how alike a sentence's tokens are, layer by layer",
+        help="how similar the tokens of a sentence are, layer by layer",
         description="Draw the cosine of every two tokens of a sentence, for every layer.",
     )
     similarity.add_argument("text", metavar="TEXT", help="tokens separated by spaces")
@@ -82,7 +82,7 @@ def add_parser(commands: SubParsers) -> None:
     ):
         add_arguments(kind)
         kind.add_argument("--output", metavar="FILE", help=f"picture, .png or .svg ({name}.png)")
-        kind.add_argument("--overwrite", action="store_true", help="replace the picture if it is there")
+        kind.add_argument("--overwrite", action="store_true", help="replace an existing picture")
         kind.add_argument("--theme", choices=("light", "dark"), default="light", help="background (light)")
         kind.set_defaults(run=run, name=name)
 

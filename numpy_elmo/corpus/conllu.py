@@ -18,7 +18,7 @@ def read_conllu(path: str | os.PathLike[str], *, encoding_errors: EncodingErrors
     """Read the words of a CoNLL-U file, so that vectors line up with its annotated rows.
 
     Rows of words are kept.  Multiword tokens (``3-4``, whose words have rows of their own), empty nodes (``3.1``) and
-    comments are passed over.  A word may contain spaces, as FORM may.
+    comments are skipped.  A word may contain spaces, as FORM may.
 
     Parameters
     ----------

@@ -219,7 +219,7 @@ class CorpusPart(CorpusInputs):
     stop: int = 0
 
     def __iter__(self) -> Iterator[Sentence]:
-        """Read the sentences; those before them are passed over."""
+        """Read the sentences; those before them are skipped."""
         return islice(super().__iter__(), self.start, self.stop)
 
 

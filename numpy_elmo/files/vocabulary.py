@@ -1,4 +1,4 @@
-"""The words that a softmax knows: one a line, line i for row i of its weights."""
+"""The words of a softmax, one per line; line i is row i of its weights."""
 
 from __future__ import annotations
 
