@@ -26,6 +26,7 @@ the last ``DECAY_FRACTION`` of the steps, so ``--steps`` may still change before
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import sys
@@ -307,8 +308,8 @@ def published_layout(model: BiLM) -> tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
 @torch.no_grad()
-def start_from(model: BiLM, folder: Path, vocabulary: list[str]) -> None:
-    """Copy the weights of an earlier model of the same sizes; the softmax rows of words new to it stay."""
+def start_from(model: BiLM, folder: Path, vocabulary: list[str]) -> list[int]:
+    """Copy the weights of an earlier model of the same sizes; return the softmax rows of words new to it."""
     bilm, softmax = published_layout(model)
     with h5py.File(folder / "weights.hdf5", "r") as file:
         for name, tensor in bilm.items():
@@ -320,6 +321,21 @@ def start_from(model: BiLM, folder: Path, vocabulary: list[str]) -> None:
         softmax["softmax/W"].mul_(0.1)
         for name, tensor in softmax.items():
             tensor[known] = torch.from_numpy(file[name][()]).float()[[row[vocabulary[i]] for i in known]]
+    return [i for i, word in enumerate(vocabulary) if word not in row]
+
+
+@torch.no_grad()
+def averaged(model: BiLM, folder: Path, vocabulary: list[str], share: float) -> BiLM:
+    """Return the model with a share of the weights that it started from.
+
+    An average in weight space keeps more of what the earlier text taught (Wortsman et al. 2021, arXiv:2109.01903).
+    """
+    mixed, start = copy.deepcopy(model), BiLM()
+    new = start_from(start, folder, vocabulary)
+    for p, q in zip(mixed.parameters(), start.parameters(), strict=True):
+        p.lerp_(q, share)
+    mixed.softmax_w[new], mixed.softmax_b[new] = model.softmax_w[new], model.softmax_b[new]
+    return mixed
 
 
 def write_model(model: BiLM, vocabulary: list[str], folder: Path) -> None:
@@ -421,12 +437,15 @@ def work(worker: int, arguments: argparse.Namespace, corpus: Corpus, heldout: Co
                 arguments.state, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
             )
         if step % (4 * CHECKPOINT_EVERY) == 0 or step == n_steps:
-            forward, backward = perplexities(model, heldout)
+            written = model
+            if step == n_steps and arguments.initial and arguments.share:
+                written = averaged(model, arguments.initial, corpus.vocabulary, arguments.share)
+            forward, backward = perplexities(written, heldout)
             print(
                 f"step {step}/{n_steps}  held-out perplexity: forward {forward:.1f}, backward {backward:.1f}",
                 flush=True,
             )
-            write_model(model, corpus.vocabulary, arguments.out)
+            write_model(written, corpus.vocabulary, arguments.out)
     distributed.destroy_process_group()
 
 
@@ -456,6 +475,9 @@ def main() -> int:
         "--state", type=Path, default=Path("train_tiny.state"), help="checkpoint, made and resumed from"
     )
     parser.add_argument("--initial", type=Path, help="folder of the model to start from (default: random weights)")
+    parser.add_argument(
+        "--share", type=float, default=0.0, help="share of its weights in those that are written at the end"
+    )
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

@@ -94,3 +94,14 @@ def test_training_starts_from_an_earlier_model(folder: Path) -> None:
     assert run_toy(folder, "same", *arguments, settings="train.LEARNING_RATE = 0.0").returncode == 0
     for name, values in weights_of(folder / "whole").items():
         np.testing.assert_array_equal(weights_of(folder / "same")[name], values, err_msg=name)
+
+
+def test_the_written_weights_are_an_average_with_the_earlier_ones(folder: Path) -> None:
+    arguments = ("--initial", str(folder / "whole"))
+    assert run_toy(folder, "trained", *arguments).returncode == 0
+    assert run_toy(folder, "averaged", *arguments, "--share", "0.25").returncode == 0
+    earlier, trained = weights_of(folder / "whole"), weights_of(folder / "trained")
+    for name, values in weights_of(folder / "averaged").items():
+        expected = 0.25 * earlier[name].astype(np.float32) + 0.75 * trained[name].astype(np.float32)
+        np.testing.assert_allclose(values, expected, rtol=0, atol=2e-3 * max(1, np.abs(expected).max()), err_msg=name)
+        assert not np.array_equal(values, trained[name]), name
