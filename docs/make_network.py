@@ -34,7 +34,8 @@ class Drawing:
     def __init__(self, theme: str) -> None:
         self.colours = THEMES[theme]
         self.parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{1.3 * WIDTH:.0f}" '
+            f'height="{1.3 * HEIGHT:.0f}">',
             "<title>ELMo: from the characters of a token to its vector</title>",
             f"<style>{STYLE}</style>",
             *(
