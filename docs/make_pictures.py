@@ -34,7 +34,7 @@ def pictures(theme: Theme) -> dict[str, Figure]:
     """Return all pictures by name."""
     elmo, model = numpy_elmo.load("tiny"), LanguageModel.load("tiny")
     return book_pictures.pictures(elmo, theme) | {
-        "senses": senses(elmo, "bank", theme),
+        "senses": narrow(senses(elmo, "bank", theme)),
         "gallery-senses": narrow(senses(elmo, "ring", theme)),
         "gallery-change": change(elmo, theme),
         "gallery-surprisal": surprisal(model, theme),
