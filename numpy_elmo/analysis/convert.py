@@ -20,7 +20,7 @@ from numpy_elmo.files.find import find_model
 from numpy_elmo.files.options import encode_options
 from numpy_elmo.files.places import exists, to_path
 from numpy_elmo.files.weights import expected_shapes
-from numpy_elmo.files.writing import new_file, new_hdf5, output_errors
+from numpy_elmo.files.writing import new_file, new_hdf5, output_errors, sync_folder
 from numpy_elmo.language_model.files import B, W, find_softmax, find_vocabulary
 
 SENTENCES = [["The", "quick", "brown", "fox", "jumps", "."], ["naïve", "東京", "I"], ["Yes"]]
@@ -125,6 +125,7 @@ def convert(
             if target.exists():  # empty; Windows renames to no folder that is there
                 target.rmdir()
             folder.rename(target)
+            sync_folder(target.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # it is gone where all went well
     return Conversion(target, names, difference)

@@ -6,8 +6,9 @@ import argparse
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeAlias, get_args
 
 from numpy_elmo.analysis.words import without_unknown
@@ -70,6 +71,15 @@ def text_inputs(arguments: argparse.Namespace, paths: list[str], blank_lines: Bl
         arguments.json_field,
         arguments.tokenize,
     )
+
+
+def model_files(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Yield the files that a command reads its model from: no output may replace them."""
+    for name in ("model", "weight_file", "options_file", "softmax", "vocabulary"):
+        if (given := getattr(arguments, name, None)) is not None:
+            path = Path(given).expanduser()
+            yield path
+            yield from path.rglob("*") if path.is_dir() else ()
 
 
 def counted(number: int, noun: str) -> str:

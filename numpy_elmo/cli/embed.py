@@ -14,6 +14,7 @@ from numpy_elmo.cli.common import (
     add_model_arguments,
     add_reading_arguments,
     counted,
+    model_files,
     say,
     text_inputs,
     with_flags,
@@ -24,6 +25,7 @@ from numpy_elmo.corpus.embed import EmbedOptions, FileEmbedding, format_bytes
 from numpy_elmo.corpus.inputs import STDIN, BlankLines
 from numpy_elmo.elmo import CorpusReport, load
 from numpy_elmo.errors import ElmoError, InputError
+from numpy_elmo.files.writing import check_target
 
 # Bytes from which on an output's size is worth a line beforehand.
 LARGE = 10**9
@@ -185,6 +187,7 @@ def _job(arguments: argparse.Namespace) -> FileEmbedding:
         )
     if output.suffix.lower() == ".npz":
         raise InputError(f"{output}: vectors are written as HDF5; give a name that ends in .hdf5")
+    check_target(output, overwrite=True, inputs=model_files(arguments))
     inputs = text_inputs(arguments, arguments.input, arguments.blank_lines)
     options = EmbedOptions(
         layers=arguments.layers,

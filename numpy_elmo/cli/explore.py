@@ -17,6 +17,7 @@ from numpy_elmo.cli.common import (
     add_reading_arguments,
     add_softmax_arguments,
     load_language_model,
+    model_files,
     say,
     text_inputs,
     with_flags,
@@ -80,7 +81,8 @@ class _Corpus:
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page, or write it."""
     if arguments.html is not None:
-        check_target(arguments.html, overwrite=arguments.overwrite)
+        corpus_file = () if arguments.corpus is None else (arguments.corpus,)
+        check_target(arguments.html, overwrite=arguments.overwrite, inputs=(*corpus_file, *model_files(arguments)))
     corpus = _Corpus(arguments)
     explorer = _load(arguments, corpus)
     if arguments.html is not None:

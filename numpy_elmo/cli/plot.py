@@ -13,10 +13,12 @@ from numpy_elmo.cli.common import (
     add_softmax_arguments,
     add_tokenize_argument,
     load_language_model,
+    model_files,
     text_inputs,
     words_of,
 )
 from numpy_elmo.elmo import Elmo, load
+from numpy_elmo.files.writing import check_target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     name = re.sub(r"[^\w.-]", "_", arguments.word) if arguments.name == "WORD" else arguments.name
     output = arguments.output or f"{name}.png"
+    text = (arguments.file,) if arguments.name == "WORD" else ()
+    check_target(output, overwrite=arguments.overwrite, inputs=(*text, *model_files(arguments)))
     save(arguments.draw(arguments), output, overwrite=arguments.overwrite)
     print(output)
     return 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from numpy_elmo.cli.common import SubParsers
+from numpy_elmo.cli.common import SubParsers, model_files
 from numpy_elmo.cli.embed import run_job
 from numpy_elmo.cli.progress import progress
 from numpy_elmo.corpus.fasta import Proteins
 from numpy_elmo.elmo import CorpusReport
 from numpy_elmo.errors import InputError
+from numpy_elmo.files.writing import check_target
 from numpy_elmo.interfaces.seqvec import embed_fasta, fasta_job
 
 
@@ -88,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Embed the sequences."""
     if not arguments.checkpoint >= 0:
         raise InputError(f"--checkpoint must not be negative, and is {arguments.checkpoint}")
+    check_target(arguments.output, overwrite=True, inputs=model_files(arguments))
     proteins = Proteins(arguments.input, split_char=arguments.split_char, id_field=arguments.id_field)
     if Path(arguments.output).suffix.lower() in (".h5", ".hdf5"):
         return run_job(

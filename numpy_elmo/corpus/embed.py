@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -235,6 +235,8 @@ class FileEmbedding:
             self.total.add(sentence.tokens, self._elmo.encoder.max_characters)
             with output_errors(self.output):
                 spool.write(json.dumps(sentence) + "\n")
+        with output_errors(self.output):
+            spool.flush()
         self._fingerprint["text"] = str(digest)
 
     def _lay_out(self, file: h5py.File, spool: IO[str]) -> None:
@@ -326,10 +328,16 @@ class FileEmbedding:
         return bounded_batches(sentences, WINDOW, lambda sentence: len(sentence.tokens), WINDOW_TOKENS)
 
 
-def _spool(target: Path) -> IO[str]:
-    """Return a nameless file for the text, which is gone when it is closed, whatever happens."""
+@contextmanager
+def _spool(target: Path) -> Iterator[IO[str]]:
+    """Give a nameless file for the text, which is gone at the end, whatever happens."""
     with output_errors(target):
-        return tempfile.TemporaryFile("w+", dir=target.parent, encoding="ascii", newline="\n")
+        spool = tempfile.TemporaryFile("w+", dir=target.parent, encoding="ascii", newline="\n")  # noqa: SIM115
+    try:
+        yield spool
+    finally:
+        with suppress(OSError):  # on a full disk, what could not be written is tried once more
+            spool.close()
 
 
 def format_bytes(n_bytes: float) -> str:

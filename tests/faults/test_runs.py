@@ -227,6 +227,35 @@ def test_an_output_that_is_an_input_is_refused(
     assert names(tmp_path) == {"c.txt", "same.txt", "d.txt.part"}
 
 
+@pytest.mark.parametrize("command", ["embed", "seqvec", "explore"])
+def test_an_output_that_is_a_file_of_the_model_is_refused(
+    tmp_path: Path, model_folder: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    weights = model_folder / "weights.hdf5"
+    before = weights.read_bytes()
+    (tmp_path / "in.txt").write_text(">a\nAB\n")
+    options = {
+        "embed": [str(tmp_path / "in.txt"), str(weights)],
+        "seqvec": ["--input", str(tmp_path / "in.txt"), "--output", str(weights)],
+        "explore": ["--html", str(weights)],
+    }
+    assert main([command, *options[command], "--model", str(model_folder), "--overwrite"]) == 2
+    assert f"{weights} is also an input; give the output another name" in capsys.readouterr().err
+    assert weights.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["explore", "plot"])
+def test_a_page_and_a_picture_do_not_replace_their_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    text = tmp_path / "text.png"
+    text.write_text("the bank\n")
+    words = {"explore": ["--corpus", text, "--html", text], "plot": ["senses", "bank", text, "--output", text]}[command]
+    assert main([command, *map(str, words), "--model", BASE, "--overwrite"]) == 2
+    assert "text.png is also an input" in capsys.readouterr().err
+    assert text.read_text() == "the bank\n"
+
+
 def test_a_link_is_not_followed(tmp_path: Path, base: Elmo, whole: bytes) -> None:
     precious = tmp_path / "precious"
     precious.write_text("precious")
@@ -449,9 +478,6 @@ def test_every_writer_waits_for_the_disk_before_it_renames_and_after(
     assert steps == [*layout, "file", *checkpoint, *end, "folder"]  # the last one after the checkpoint is deleted
 
 
-# -- signals (finding 16) ----------------------------------------------------------------------------------------------
-
-
 # -- where messages go (finding 4) -------------------------------------------------------------------------------------
 
 TALKATIVE = "import sys; from numpy_elmo.cli import main, progress; progress.INTERVAL = 0; sys.exit(main())"
@@ -529,6 +555,23 @@ def test_a_disk_that_fails_during_a_run_is_one_error_and_the_run_can_be_resumed(
     assert run.n_kept == 8
     job(tmp_path / "in.txt", out, base).run(resume=True)
     assert out.read_bytes() == whole
+
+
+def test_a_disk_that_is_full_of_text_is_blamed_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> Any:
+        return io.TextIOWrapper(io.BufferedRandom(io.FileIO("/dev/full", "r+")))
+
+    monkeypatch.setattr(embed.tempfile, "TemporaryFile", full)
+    for n in (3, 3_000):  # the copy of the text is written at its end, or on the way
+        assert (
+            main(["embed", str(write_text(tmp_path / "in.txt", n)), str(tmp_path / "out.hdf5"), "--model", BASE]) == 2
+        )
+        message = capsys.readouterr().err
+        assert f"{tmp_path / 'out.hdf5'} cannot be written: [Errno 28]" in message
+        assert message.count("\n") == 1
+    assert names(tmp_path) == {"in.txt"}
 
 
 # -- other platforms ---------------------------------------------------------------------------------------------------
