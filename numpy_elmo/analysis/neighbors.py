@@ -24,7 +24,7 @@ import numpy.typing as npt
 from numpy_elmo.corpus.resume import TextDigest, differences
 from numpy_elmo.elmo import CorpusReport, Elmo
 from numpy_elmo.errors import InputError
-from numpy_elmo.files.hdf5 import dataset_problem, open_checked
+from numpy_elmo.files.hdf5 import dataset_problem, open_checked, place_problem
 from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import new_hdf5
 from numpy_elmo.layers.arrays import Array, check_vectors
@@ -173,12 +173,15 @@ class NeighborIndex:
             raise InputError(f"{self._name} cannot be read as an index: {error}; build it again") from error
         try:
             self._fingerprint: dict[str, object] = json.loads(self._file.attrs[_ATTRIBUTE])
+            for name in ("vectors", "norms", "lengths", "sentences"):
+                problem = place_problem(self._file, name)
+                if problem is None and name != "sentences":  # which are no numbers
+                    problem = dataset_problem(self._file, name)
+                if problem is not None:
+                    raise ValueError(f"{name}: found {problem}")  # noqa: TRY301 -- one message for all of them
             self._vectors: h5py.Dataset = self._file["vectors"]
             self._sentences: h5py.Dataset = self._file["sentences"]
             self._norms: h5py.Dataset = self._file["norms"]
-            for name in ("vectors", "norms", "lengths"):
-                if problem := dataset_problem(self._file, name):
-                    raise ValueError(f"{name}: found {problem}")  # noqa: TRY301 -- one message for all of them
             lengths = self._file["lengths"][()]
             self._starts = np.concatenate([[0], np.cumsum(lengths)])
             if (
@@ -313,7 +316,7 @@ class NeighborIndex:
             rows = self._read(self._sentences, slice(start, start + CHUNK_ROWS))
             for number, row in enumerate(rows, start):
                 if needle in row:  # most sentences need not be decoded
-                    found += [(number, place) for place, token in enumerate(json.loads(row)) if token == word]
+                    found += [(number, place) for place, token in enumerate(self._tokens(row)) if token == word]
         return found
 
     def sentences(self, numbers: Sequence[int]) -> list[list[str]]:
@@ -340,7 +343,7 @@ class NeighborIndex:
         for block, here in _blocks(wanted, SENTENCE_ROWS):
             rows = self._read(self._sentences, block)
             for place in here:
-                found[place] = json.loads(rows[wanted[place] - block.start])
+                found[place] = self._tokens(rows[wanted[place] - block.start])
         return found
 
     def vectors(self, places: Sequence[tuple[int, int]], *, layer: int = -1) -> Array:
@@ -392,6 +395,12 @@ class NeighborIndex:
             return dataset[rows]
         except (OSError, RuntimeError) as error:
             raise InputError(f"{self._name} is damaged ({error}); build it again") from error
+
+    def _tokens(self, row: bytes) -> list[str]:
+        try:
+            return check_tokens(json.loads(row))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self._name} is damaged (a sentence is {row!r:.60}); build it again") from error
 
     def _neighbor(self, similarity: float, row: int) -> Neighbor:
         sentence = int(np.searchsorted(self._starts, row, side="right")) - 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -148,6 +149,22 @@ def test_a_file_that_is_no_index_is_named(elmo: Elmo, tmp_path: Path) -> None:
             del file[damage]
         with pytest.raises(InputError, match="damaged"):
             NeighborIndex(tmp_path / damage)
+    changes: list[tuple[str, Any, Any]] = [
+        ("lengths", None, {"shape": (10**12,), "dtype": "i8", "chunks": (1024,)}),  # 8 TB, of which nothing is there
+        ("sentences", None, {"shape": (10**12,), "dtype": h5py.string_dtype(), "chunks": (1024,)}),
+        ("vectors", None, {"shape": (1, 10**12, 16), "dtype": "f4", "chunks": (1, 256, 16)}),
+        ("sentences", ["{"] * len(CORPUS), {"dtype": h5py.string_dtype()}),
+        ("sentences", ["[1, 2]"] * len(CORPUS), {"dtype": h5py.string_dtype()}),
+        ("sentences", ["5"] * len(CORPUS), {"dtype": h5py.string_dtype()}),
+        ("sentences", [7] * len(CORPUS), {}),
+    ]
+    for name, data, more in changes:
+        shutil.copy(tmp_path / "good", tmp_path / "changed")
+        with h5py.File(tmp_path / "changed", "r+") as file:
+            del file[name]
+            file.create_dataset(name, data=data, **more)
+        with pytest.raises(InputError, match="damaged"), NeighborIndex(tmp_path / "changed") as index:
+            index.search(np.ones(elmo.vector_size, np.float32))
     with pytest.raises(InputError, match="no token"):
         build_index(tmp_path / "empty", elmo, [[]])
     assert not (tmp_path / "empty").exists()
