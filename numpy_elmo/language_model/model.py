@@ -18,7 +18,7 @@ from numpy_elmo.language_model.results import Perplexity, SentenceLogProbs, Word
 from numpy_elmo.language_model.softmax import Float64s, Rows, Softmax
 from numpy_elmo.language_model.surprisal import SentenceSurprisal, Unit, surprisal_frame
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.network.batching import batches
+from numpy_elmo.network.batching import batches, bounded_batches
 from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
 from numpy_elmo.network.checks import as_int, check_count, check_sentences, check_tokens, each_sentence, first
 from numpy_elmo.network.state import BilmState, CarriedState
@@ -30,6 +30,9 @@ Score: TypeAlias = Callable[[Array, Rows], tuple[npt.NDArray[Any], ...]]
 
 # Batches in a window, whose vectors are in memory together.  A larger window gives batches of more equal lengths.
 BATCHES_OF_WINDOW = 8
+
+# The most tokens of a window: at the published size, their outputs of the last layer are 67 MB.
+WINDOW_TOKENS = 1 << 14
 
 
 class LanguageModel:
@@ -442,7 +445,7 @@ class LanguageModel:
         model = self if vocabulary is None else self.restrict(vocabulary)
         totals = np.zeros(2)  # forward, backward
         n_sentences = n_tokens = n_unknown = 0
-        for window in batches(each_sentence(sentences), BATCHES_OF_WINDOW * check_count("batch_size", batch_size)):
+        for window in _windows(each_sentence(sentences), state, batch_size):
             scores = model._log_probs(window, state, batch_size)
             # Exact sums do not depend on the order of the sentences.
             totals[0] += math.fsum(value for s in scores for value in (*s.forward, s.end))
@@ -482,9 +485,10 @@ class LanguageModel:
         Forward predicts w_1 .. w_n, </S>, backward <S>, w_1 .. w_n.
         """
         texts, places = _distinct(sentences) if state in ("reset", "frozen") else (sentences, range(len(sentences)))
-        window = BATCHES_OF_WINDOW * check_count("batch_size", batch_size)
         found: list[list[npt.NDArray[Any]]] = []
-        for some in list(batches(texts, window)) or [[]]:  # the state is checked even if there is no sentence
+        for some in list(_windows(texts, state, batch_size)) or [
+            []
+        ]:  # the state is checked even if there is no sentence
             h, ends = self._positions(some, slice(None, -1), slice(1, None), state, batch_size)
             targets = []
             for tokens in some:
@@ -702,6 +706,14 @@ class LanguageModel:
     def _marks(self, *marks: str) -> list[int]:
         """Rows of those of these words that are in the vocabulary."""
         return [row for mark in marks if (row := self._words.row(mark)) is not None]
+
+
+def _windows(sentences: Iterable[list[str]], state: State, batch_size: int) -> Iterator[list[list[str]]]:
+    """Cut a text into what is held at a time; where a state is carried, its batches are part of the result."""
+    check_count("batch_size", batch_size)
+    if isinstance(state, str) and state in ("reset", "frozen"):
+        return bounded_batches(sentences, BATCHES_OF_WINDOW * batch_size, len, WINDOW_TOKENS)
+    return batches(sentences, batch_size)
 
 
 def _distinct(sentences: list[list[str]]) -> tuple[list[tuple[str, ...]], list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any, Literal
 
@@ -469,6 +470,22 @@ def test_tiny_on_disk_and_its_perplexity(tiny: LanguageModel) -> None:
     assert disk.average == pytest.approx(found.average, rel=1e-5)
     backwards = tiny.perplexity([sentence[::-1] for sentence in sentences])
     assert backwards.forward > 2 * found.forward
+
+
+def test_the_memory_of_a_perplexity_does_not_grow_with_its_text(
+    tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("numpy_elmo.language_model.model.WINDOW_TOKENS", 200)
+    line = ["the", "bank", "of", "the", "river"] * 20
+    peaks = []
+    for n in (5, 100):  # fewer lines than a window of 8 batches
+        lines = [[f"w{k}", *line] for k in range(n)]
+        tiny.perplexity(lines[:2])
+        tracemalloc.start()
+        tiny.perplexity(iter(lines))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0], peaks
 
 
 # The published size
