@@ -412,3 +412,12 @@ def test_a_closed_file_says_so(tmp_path: Path, hdf5: Path, kind: str) -> None:
         pass
     with pytest.raises(InputError, match="is closed"):
         embeddings[0]
+
+
+@pytest.mark.parametrize("index", ['{"b": 1e400}', '{"b": NaN}', '{"b": [1]}', '{"b": null}', "[1]", "{", "5"])
+def test_a_map_that_leads_nowhere_is_named(tmp_path: Path, index: str) -> None:
+    with h5py.File(tmp_path / "odd.hdf5", "w") as file:
+        file["0"] = np.zeros((3, 1, 16), np.float32)
+        file.create_dataset("sentence_to_index", (1,), dtype=h5py.string_dtype(), data=index)
+    with pytest.raises(InputError, match=r"odd\.hdf5"):
+        load_embeddings(tmp_path / "odd.hdf5")

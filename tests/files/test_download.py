@@ -52,6 +52,20 @@ def without_length(body: bytes) -> Answer:
     return answer
 
 
+def packed(body: bytes) -> Answer:
+    """Send a body in gzip, though asked not to."""
+    body = gzip.compress(body)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
 def redirect(address: str) -> Answer:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(302)
@@ -322,25 +336,16 @@ def test_a_page_is_not_taken_for_a_file_without_checksum(
 
 
 def test_a_compressed_answer_is_the_file_that_it_unpacks_to(publish: Callable[..., PublishedModel]) -> None:
-    body = gzip.compress(WEIGHTS)
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:  # though asked not to
-        handler.send_response(200)
-        handler.send_header("Content-Encoding", "gzip")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    publish(answer)
+    publish(packed(WEIGHTS))
     assert (download("made") / "weights.hdf5").read_bytes() == WEIGHTS
 
 
-@pytest.mark.parametrize("answer", [good(WEIGHTS), without_length(WEIGHTS)])
+@pytest.mark.parametrize("answer", [good(WEIGHTS), without_length(WEIGHTS), packed(bytes(5_000_000))])
 def test_a_file_of_unknown_size_has_a_limit(
     answer: Answer, publish: Callable[..., PublishedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 10_000)
-    publish(answer, sha256=SHA256)
+    publish(answer, size=None)
     with pytest.raises(DownloadError, match="or more instead of 10000, the limit for files of unknown size"):
         download("made")
 
