@@ -37,11 +37,9 @@ def senses(elmo: Elmo, word: str, theme: Theme) -> Figure:
     """Draw a word of ``senses.json``."""
     by_sense = json.loads(SENSES.read_text(encoding="utf-8"))[word]
     labelled = [(sense, text.split()) for sense, texts in by_sense.items() for text in texts]
-    figure = plots.senses(
+    return plots.senses(
         elmo, word, [tokens for _, tokens in labelled], groups=[sense for sense, _ in labelled], theme=theme
     )
-    figure.set_size_inches(8.2, figure.get_figheight())  # labels of 10 pixels in a column of 700
-    return figure
 
 
 def change(elmo: Elmo, theme: Theme) -> Figure:

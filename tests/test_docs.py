@@ -281,6 +281,9 @@ for (const e of document.querySelectorAll("math")) {
   if (box.width < 3 || box.height < 5) problems.push("not drawn: " + name(e));
   if (e.querySelector("merror")) problems.push("an error in a formula: " + name(e));
 }
+for (const e of document.querySelectorAll("mtable.ams-align mtd:nth-child(odd):not(:only-child)"))
+  if (e.getBoundingClientRect().right - e.lastElementChild.getBoundingClientRect().right > 2)
+    problems.push("not aligned: " + name(e));
 if (arguments[0]) for (const e of document.querySelectorAll("article pre"))
   if (e.scrollWidth > e.clientWidth) problems.push("wider than the column: " + e.innerText.slice(0, 100));
 for (const e of document.images) if (!e.naturalWidth) problems.push("no picture: " + e.src);

@@ -114,7 +114,7 @@ def senses(
     points, shares = plane.project(rows), plane.shares
     labelled = np.arange(len(found)) if len(found) <= MAX_LABELS else _far_apart(points, MANY_LABELS)
 
-    figure = _figure(11.0, max(5.0, 1.2 + 0.22 * len(labelled)), theme)
+    figure = _figure(8.2, max(4.4, 1.2 + 0.22 * len(labelled)), theme)
     axes, key = figure.subplots(1, 2, width_ratios=[5, 6])
     group_of = [groups[index] if groups is not None else "" for index, _ in found]
     colours = dict(zip(dict.fromkeys(group_of), cycle(COLOURS[theme]), strict=False))
@@ -416,8 +416,8 @@ def _list_sentences(axes: Axes, texts: list[str], colours: list[str]) -> None:
     axes.set_xlim(0, 1)
     for number, (text, colour) in enumerate(zip(texts, colours, strict=True)):
         axes.plot(0.01, number, "s", color=colour, markersize=5, clip_on=False)
-        axes.text(0.07, number, str(number + 1), ha="right", va="center", fontsize=8.5)
-        axes.text(0.09, number, _plain(text), ha="left", va="center", fontsize=8.5)
+        axes.text(0.07, number, str(number + 1), ha="right", va="center", fontsize=9)
+        axes.text(0.09, number, _plain(text), ha="left", va="center", fontsize=9)
 
 
 def _context(tokens: list[str], position: int) -> str:
