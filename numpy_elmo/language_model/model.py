@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from numpy_elmo.network.state import BilmState, CarriedState
 Combine: TypeAlias = Literal["average", "product", "forward", "backward"]
 SubVocabulary: TypeAlias = Iterable[str] | int
 State: TypeAlias = StatePolicy | CarriedState
+Tokens = TypeVar("Tokens", bound=Sequence[str])
 Score: TypeAlias = Callable[[Array, Rows], tuple[npt.NDArray[Any], ...]]
 
 # Batches in a window, whose vectors are in memory together.  A larger window gives batches of more equal lengths.
@@ -484,11 +485,13 @@ class LanguageModel:
 
         Forward predicts w_1 .. w_n, </S>, backward <S>, w_1 .. w_n.
         """
-        texts, places = _distinct(sentences) if state in ("reset", "frozen") else (sentences, range(len(sentences)))
+        texts: Sequence[Sequence[str]] = sentences
+        places: Sequence[int] = range(len(sentences))
+        if state in ("reset", "frozen"):
+            texts, places = _distinct(sentences)
         found: list[list[npt.NDArray[Any]]] = []
-        for some in list(_windows(texts, state, batch_size)) or [
-            []
-        ]:  # the state is checked even if there is no sentence
+        windows: Iterable[Sequence[Sequence[str]]] = _windows(texts, state, batch_size)
+        for some in list(windows) or [[]]:  # the state is checked even if there is no sentence
             h, ends = self._positions(some, slice(None, -1), slice(1, None), state, batch_size)
             targets = []
             for tokens in some:
@@ -708,7 +711,7 @@ class LanguageModel:
         return [row for mark in marks if (row := self._words.row(mark)) is not None]
 
 
-def _windows(sentences: Iterable[list[str]], state: State, batch_size: int) -> Iterator[list[list[str]]]:
+def _windows(sentences: Iterable[Tokens], state: State, batch_size: int) -> Iterator[list[Tokens]]:
     """Cut a text into what is held at a time; where a state is carried, its batches are part of the result."""
     check_count("batch_size", batch_size)
     if isinstance(state, str) and state in ("reset", "frozen"):

@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -563,7 +564,7 @@ def test_a_disk_that_is_full_of_text_is_blamed_for_it(
     def full(*_: object, **__: object) -> Any:
         return io.TextIOWrapper(io.BufferedRandom(io.FileIO("/dev/full", "r+")))
 
-    monkeypatch.setattr(embed.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     for n in (3, 3_000):  # the copy of the text is written at its end, or on the way
         assert (
             main(["embed", str(write_text(tmp_path / "in.txt", n)), str(tmp_path / "out.hdf5"), "--model", BASE]) == 2
