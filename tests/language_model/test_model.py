@@ -474,8 +474,8 @@ def test_tiny_on_disk_and_its_perplexity(tiny: LanguageModel) -> None:
 
 def test_the_memory_of_a_perplexity_does_not_grow_with_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
     model = LanguageModel.load(FOLDER)
-    monkeypatch.setattr("numpy_elmo.language_model.model.WINDOW_TOKENS", 200)
-    line = ["the", "bank", "of", "the", "river"] * 20
+    monkeypatch.setattr("numpy_elmo.language_model.model.WINDOW_TOKENS", 70)
+    line = ["the", "bank", "of", "the", "river"] * 6
     peaks = []
     for n in (3, 30):  # fewer lines than a window of 8 batches
         lines = [[f"w{k}", *line] for k in range(n)]
@@ -484,7 +484,7 @@ def test_the_memory_of_a_perplexity_does_not_grow_with_its_text(monkeypatch: pyt
         model.perplexity(iter(lines))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.5 * peaks[0], peaks
+    assert peaks[1] < 2 * peaks[0], peaks
 
 
 # The published size
