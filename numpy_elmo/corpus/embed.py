@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
 import h5py
+import numpy as np
 
 from numpy_elmo.corpus.inputs import CorpusInputs, Sentence
 from numpy_elmo.corpus.resume import (
@@ -39,7 +40,6 @@ from numpy_elmo.elmo import CorpusReport, Elmo
 from numpy_elmo.errors import ElmoError, OutputError
 from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import check_target, output_errors
-from numpy_elmo.layers.pooling import pool
 from numpy_elmo.network.batching import batches, bounded_batches
 from numpy_elmo.network.checks import as_int
 from numpy_elmo.network.state import CarriedState
@@ -181,7 +181,7 @@ class FileEmbedding:
                 stack.enter_context(part)
                 if not (resume or overwrite):
                     raise OutputError(
-                        f"{part.path} is an unfinished run; continue it with resume=True, or begin anew with "
+                        f"{part.path} is an unfinished run; continue it with resume=True, or start again with "
                         "overwrite=True"
                     )
             with _spool(target) as spool:
@@ -222,7 +222,7 @@ class FileEmbedding:
     def _check(self, path: Path, made: Mapping[str, Any]) -> None:
         if other := differences(made, self._fingerprint):
             raise OutputError(
-                f"{path} was made with {', '.join(other)}; give the same text, model and options, or begin anew with "
+                f"{path} was made with {', '.join(other)}; give the same text, model and options, or start again with "
                 "overwrite=True"
             )
 
@@ -296,17 +296,15 @@ class FileEmbedding:
                     layers=options.layers,
                     state=state if options.state == "carry" else "reset",
                     batch_size=options.batch_size,
+                    pooling=None if options.pooling == "none" else options.pooling,
                 )
-                for k, (sentence, array) in enumerate(zip(window, vectors, strict=True), report.n_sentences):
-                    values = stored(
-                        array if options.pooling == "none" else pool(array, options.pooling), options.dtype, k
-                    )
-                    if options.sentence_keys:
-                        part.write(sentence.text, values)
-                    elif options.pooling != "none":
-                        part.write(POOLED, values, k)
-                    else:
-                        part.write(str(k), values)
+                first = report.n_sentences
+                values = [stored(array, options.dtype, k) for k, array in enumerate(vectors, first)]
+                if options.pooling != "none" and not options.sentence_keys:
+                    part.write(POOLED, np.stack(values), first)
+                else:
+                    for k, (sentence, array) in enumerate(zip(window, values, strict=True), first):
+                        part.write(sentence.text if options.sentence_keys else str(k), array)
                 report.n_sentences += len(window)
                 report.n_tokens += sum(len(sentence.tokens) for sentence in window)
                 latest = Checkpoint(report.n_sentences, state.to_arrays())

@@ -116,14 +116,15 @@ class PartFile:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def write(self, name: str, data: Array, row: int = 0) -> None:
-        """Fill in the values of a dataset, or of a row of it."""
+    def write(self, name: str, data: Array, first: int = 0) -> None:
+        """Fill in the rows of a dataset from `first` on."""
         if data.size:
+            start = first * data[0].nbytes
             with output_errors(self.path, RuntimeError):
                 dataset = h5py.h5d.open(self._index.id, name.encode())
-                if (row + 1) * data.nbytes > dataset.get_storage_size():
-                    raise OutputError(f"{self.path} has no room for {name!r}; begin anew with overwrite=True")
-                self._file.seek(dataset.get_offset() + row * data.nbytes)
+                if start + data.nbytes > dataset.get_storage_size():
+                    raise OutputError(f"{self.path} has no room for {name!r}; start again with overwrite=True")
+                self._file.seek(dataset.get_offset() + start)
                 view = data.reshape(-1).view(np.uint8).data
                 while view:
                     view = view[self._file.write(view) :]  # a write stops short where a disk gets full

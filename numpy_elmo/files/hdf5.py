@@ -241,7 +241,7 @@ def _inflates_beyond(dataset: h5py.Dataset, n_bytes: int) -> bool:
 
 
 def _chunks(dataset: h5py.Dataset) -> list[h5py.h5d.StoreInfo]:
-    if not hasattr(dataset.id, "chunk_iter"):  # before HDF5 1.12.3; slower, since it begins anew for each chunk
+    if not hasattr(dataset.id, "chunk_iter"):  # before HDF5 1.12.3; slower, since it starts again for each chunk
         return [dataset.id.get_chunk_info(k) for k in range(dataset.id.get_num_chunks())]
     chunks: list[h5py.h5d.StoreInfo] = []
     dataset.id.chunk_iter(chunks.append)

@@ -41,7 +41,7 @@ def test_an_unfinished_run_is_neither_lost_nor_mixed_up(
     words = ["embed", str(folder / "in.txt"), str(unfinished), "--model", BASE]
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     for more, message in (
-        ([], "out.hdf5.part is an unfinished run; continue it with --resume, or begin anew with --overwrite"),
+        ([], "out.hdf5.part is an unfinished run; continue it with --resume, or start again with --overwrite"),
         (["--resume", "--model", smallest], "out.hdf5.part was made with another model; give the same"),
         (["--resume", "--top"], "was made with --layers all"),
         (["--resume", "--state", "carry", "--batch-size", "8"], "was made with --state reset, --batch-size 64"),
