@@ -73,13 +73,21 @@ def text_inputs(arguments: argparse.Namespace, paths: list[str], blank_lines: Bl
     )
 
 
+# The files of a model's folder; others, such as vectors, may be there too.
+MODEL_FILES = (
+    *("*.json", "model.hdf5", "*weights*", "*softmax*", "vocab*", "*.safetensors"),
+    *("*.index", "*.data-*", "checkpoint", "variables/*", "model.tar.gz"),
+)
+
+
 def model_files(arguments: argparse.Namespace) -> Iterator[Path]:
     """Yield the files that a command reads its model from: no output may replace them."""
     for name in ("model", "weight_file", "options_file", "softmax", "vocabulary"):
         if (given := getattr(arguments, name, None)) is not None:
             path = Path(given).expanduser()
             yield path
-            yield from path.rglob("*") if path.is_dir() else ()
+            for pattern in MODEL_FILES:
+                yield from path.glob(pattern)
 
 
 def counted(number: int, noun: str) -> str:

@@ -245,6 +245,14 @@ def test_an_output_that_is_a_file_of_the_model_is_refused(
     assert weights.read_bytes() == before
 
 
+def test_vectors_beside_the_model_may_be_replaced(tmp_path: Path, model_folder: Path) -> None:
+    (tmp_path / "in.txt").write_text("a b\n")
+    (model_folder / "weights.hdf5").rename(model_folder / "model.hdf5")
+    words = ["embed", str(tmp_path / "in.txt"), str(model_folder / "vectors.hdf5"), "--model", str(model_folder)]
+    for _ in range(2):
+        assert main([*words, "--overwrite"]) == 0
+
+
 @pytest.mark.parametrize("command", ["explore", "plot"])
 def test_a_page_and_a_picture_do_not_replace_their_text(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
