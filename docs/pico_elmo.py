@@ -84,9 +84,8 @@ def lstm(x, W, b, W_p, options):
         i, j, f, o = np.split(np.concatenate([x_t, h]) @ W + b, 4)  # [D] each
         c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(j)  # [D]
         c = np.clip(c, -c_max, c_max)
-        h = sigmoid(o) * np.tanh(c)  # [D]
-        if W_p is not None:
-            h = np.clip(h @ W_p, -h_max, h_max)  # [P]
+        m = sigmoid(o) * np.tanh(c)  # [D]
+        h = m if W_p is None else np.clip(m @ W_p, -h_max, h_max)  # [P]
         outputs.append(h)
     return np.array(outputs)  # [N, P]
 

@@ -165,7 +165,7 @@ def _read_bilm(file: Arrays, lstm: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
     def read_layer(cell: str) -> LstmLayer:
         W, B = file.read(f"{cell}/W_0", dtype), file.read(f"{cell}/B", "float64")
         bias = B.copy()
-        # In double precision, so that AllenNLP's files, which hold the sum, keep it.
+        # In double precision: AllenNLP's files hold the sum, and must give the same bias.
         bias[2 * D : 3 * D] += FORGET_BIAS
         return LstmLayer(
             W_x=W[:P],
