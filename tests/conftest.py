@@ -21,11 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     # All their tests are slow, and they cannot be imported without the libraries of [dev].
-    return (
-        True
-        if collection_path.name in ("test_spacy.py", "test_torch.py") and config.option.markexpr == "not slow"
-        else None
-    )
+    needs_dev = collection_path.name in ("test_spacy.py", "test_torch.py")
+    return True if needs_dev and config.option.markexpr == "not slow" else None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -25,11 +25,9 @@ from tests.fixtures.recipes import Recipe, options
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
-# A block, and the rows of the table below it, if there is one.
-BLOCK = re.compile(
-    r"^```(python|console|text)\n(.*?)^```$(?:\n\n\|[^\n]*\n\|[-:| ]+\n((?:\|[^\n]*\n)*))?", re.DOTALL | re.MULTILINE
-)
 FLAGS = re.DOTALL | re.MULTILINE
+# A block, and the rows of the table below it, if there is one.
+BLOCK = re.compile(r"^```(python|console|text)\n(.*?)^```$(?:\n\n\|[^\n]*\n\|[-:| ]+\n((?:\|[^\n]*\n)*))?", FLAGS)
 COLUMNS = 90  # as many as fit the column at 1280 pixels, which the browser's test measures
 NEED_DEV = re.compile(r"^from dask|^import spacy", flags=re.MULTILINE)  # a library of [dev]
 FILES = {

@@ -109,11 +109,16 @@ def add_tokenize_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--tokenize", action="store_true", help="split English text into tokens first")
 
 
+def add_softmax_files(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the files of a softmax."""
+    parser.add_argument("--softmax", metavar="FILE", help="softmax weights (default: next to the model's)")
+    parser.add_argument("--vocabulary", metavar="FILE", help="words of the softmax, one per line (default: next to it)")
+
+
 def add_softmax_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a model with its softmax."""
     add_model_arguments(parser)
-    parser.add_argument("--softmax", metavar="FILE", help="softmax weights (default: next to the model's)")
-    parser.add_argument("--vocabulary", metavar="FILE", help="words of the softmax, one per line (default: next to it)")
+    add_softmax_files(parser)
     parser.add_argument(
         "--on-disk", action="store_true", help="read the softmax in blocks instead of keeping it in memory"
     )

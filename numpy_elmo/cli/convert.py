@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from numpy_elmo.analysis.convert import convert
-from numpy_elmo.cli.common import SubParsers
+from numpy_elmo.cli.common import SubParsers, add_softmax_files
 
 
 def add_parser(commands: SubParsers) -> None:
@@ -20,8 +20,7 @@ def add_parser(commands: SubParsers) -> None:
     parser.add_argument("dest", metavar="DEST", help="folder to make")
     parser.add_argument("--dtype", choices=["float32", "float16"], default="float32", help="stored values (float32)")
     parser.add_argument("--options-file", metavar="FILE", help="options of a model that has none beside it")
-    parser.add_argument("--softmax", metavar="FILE", help="softmax weights (default: next to the model's)")
-    parser.add_argument("--vocabulary", metavar="FILE", help="the softmax's words, one per line (found beside it)")
+    add_softmax_files(parser)
     parser.set_defaults(run=run)
 
 
