@@ -13,8 +13,8 @@ from numpy_elmo.layers.arrays import Array, read_only
 from numpy_elmo.layers.matmul import Form, Matrix, as_matrix, reshaped
 from numpy_elmo.layers.tracing import note
 
-# Rows of input gates computed at a time: 32 MB at the published size, with 4 x 4096 floats per row.
-CHUNK_ROWS = 512
+# Rows of input gates computed at a time: 16 MB at the published size, with 4 x 4096 floats per row.
+CHUNK_ROWS = 256
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,10 +86,10 @@ class LstmLayer:
         scratch = W_h.scratch(len(h))
         cell = W_h.tile(c)  # [B, ..., D in all], stored as the gates are
         outputs = np.empty((len(x), h.shape[1]), x.dtype)  # [N, P]
-        for step, input_gates in self._input_gates(x, batch_sizes):  # [n, 4 D]
+        for step, input_gates in self._input_gates(x, batch_sizes):  # [n, ..., 4 D in all]
             n = len(input_gates)  # sentences that have a token at this step
             gates = W_h.multiply(h[:n], scratch)  # [n, ..., 4 D in all]
-            gates += input_gates.reshape(gates.shape)
+            gates += input_gates
             m = _update_cell(gates, cell[:n], self.cell_clip)  # [n, D]
             h[:n] = m if self.W_p is None else _clip(m @ self.W_p, self.proj_clip)
             outputs[step] = h[:n]
@@ -98,16 +98,19 @@ class LstmLayer:
         return outputs
 
     def _input_gates(self, x: Array, batch_sizes: npt.NDArray[np.intp]) -> Iterator[tuple[slice, Array]]:
-        """Yield each step's rows and the input's part of their gates, ``x W_x + b``, shape (n, 4 D).
+        """Yield each step's rows and the input's part of their gates, ``x W_x + b``, (n, ..., 4 D in all).
 
-        It needs no recurrence, so one product serves the steps of up to `CHUNK_ROWS` rows.
+        It needs no recurrence, so one product serves the steps of up to `CHUNK_ROWS` rows.  The next one overwrites it.
         """
+        W_x = as_matrix(self.W_x)
+        b = W_x.tile(self.b[np.newaxis])  # [1, ..., 4 D in all]
         ends = np.cumsum(batch_sizes)
+        scratch = W_x.scratch(min(len(x), max(CHUNK_ROWS, *batch_sizes[:1])))
         start = first = 0
         while first < len(ends):
             last = max(first + 1, int(np.searchsorted(ends, start + CHUNK_ROWS, side="right")))
-            gates = x[start : ends[last - 1]] @ self.W_x  # [rows, 4 D]
-            gates += self.b
+            gates = W_x.multiply(x[start : ends[last - 1]], scratch)  # [rows, ..., 4 D in all]
+            gates += b
             for end, n in zip(ends[first:last], batch_sizes[first:last], strict=True):
                 yield slice(end - n, end), gates[end - n - start : end - start]
             start, first = int(ends[last - 1]), last
