@@ -19,6 +19,7 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[np.floating]
 Batch: TypeAlias = Sequence[Sequence[str]]
 
+CORPUS_BATCH = 64  # sentences that the peers take at a time of a corpus
 UNSEEN = "\ue000"  # a token of no text, from Unicode's private use area
 
 
@@ -50,9 +51,9 @@ class Engine(ABC):
         return self.embed(batch)
 
     def embed_corpus(self, sentences: Batch) -> Iterator[Any]:
-        """Embed many sentences as a user does who wants it done: in batches of 64 in file order."""
-        for start in range(0, len(sentences), 64):
-            yield self.embed(sentences[start : start + 64])
+        """Embed many sentences as a user does who wants it done: in batches in file order."""
+        for start in range(0, len(sentences), CORPUS_BATCH):
+            yield self.embed(sentences[start : start + CORPUS_BATCH])
 
     def forget(self) -> None:  # noqa: B027 - the peers keep nothing
         """Forget what was kept of earlier texts to be faster on later ones: every timing starts as on a new text."""

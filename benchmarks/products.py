@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from benchmarks.machine import Machine
 from numpy_elmo.layers import blas
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.layers.matmul import Form, Matrix
@@ -24,7 +25,7 @@ K, N = 512, 16_384
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--rows", type=int, nargs="+", default=[1, 2, 4, 8, 16, 24, 48, 96, 192], metavar="N")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64, 128, 256], metavar="N")
     parser.add_argument("--repeats", type=int, default=7, metavar="R")
 
 
@@ -40,7 +41,11 @@ def main(arguments: argparse.Namespace) -> None:
     }
     matrices = [[Matrix(W, form) for W in weights] for form in forms.values()]
     scratch = [matrices[-1][0].scratch(max(arguments.rows)) for _ in weights]
-    sys.stdout.write(f"Kernels: {blas.kernel()}.  GFLOP/s of both threads.\n\n")
+    machine = Machine()
+    machine.start()
+    sys.stdout.write(
+        f"Kernels: {blas.kernel()}.  GFLOP/s of both threads; `sgemm` {machine.sgemm()['gflops']:.0f}.\n\n"
+    )
     sys.stdout.write(f"| rows | {' | '.join(forms)} |\n|---{'|---:' * len(forms)}|\n")
     with ThreadPoolExecutor(2) as threads, blas.one_thread():
         for rows in arguments.rows:

@@ -184,7 +184,7 @@ def _startup(figures: Figures) -> list[str]:
     memory = {
         "imported": "peak_bytes_imported",
         "loaded": "peak_bytes_loaded",
-        f"after batches of {figures['batch_size']}": "peak_bytes_embedded",
+        "after a corpus": "peak_bytes_embedded",
     }
     return [
         "### Start",

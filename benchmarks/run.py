@@ -91,7 +91,6 @@ def measure(arguments: argparse.Namespace, model: Path) -> None:
         pair = [replace(OURS, name=f"reproducible={value}", options={"reproducible": value}) for value in (False, True)]
         run("reproducible", pair, batched)
 
-    batch = throughput.Case("", sentences[:64], 64)
     once = record.once
     measures: dict[str, Callable[[], None]] = {
         "throughput": lambda: run("throughput", [OURS, *peers], compared),
@@ -101,7 +100,7 @@ def measure(arguments: argparse.Namespace, model: Path) -> None:
         "growth": lambda: growth.measure(OURS, arguments.growth, record),
         "limits": lambda: once(lambda: limits.measure(OURS, model, arguments.rows, rounds), "limits"),
         "costs": lambda: once(lambda: costs.measure(OURS, model, sentences, rounds), "costs"),
-        "startup": lambda: once(lambda: startup.measure([OURS, *peers], model, batch, rounds), "startup"),
+        "startup": lambda: once(lambda: startup.measure([OURS, *peers], model, sentences, rounds), "startup"),
         "install": lambda: once(lambda: {e.name: installed.measure(e) for e in [OURS, *peers]}, "install"),
     }
     for part in arguments.only:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.client import ROOT, EngineSpec, Worker
-from benchmarks.throughput import Case
+from benchmarks.engines import CORPUS_BATCH
+from benchmarks.text import Sentences
 
 IMPORTS = {
     "numpy_elmo": "import numpy_elmo",
@@ -19,7 +20,7 @@ IMPORTS = {
 }
 
 
-def measure(engines: Sequence[EngineSpec], folder: Path, batch: Case, rounds: int) -> dict[str, Any]:
+def measure(engines: Sequence[EngineSpec], folder: Path, corpus: Sentences, rounds: int) -> dict[str, Any]:
     """Start every engine anew in every round, in turn, beside plain reading of the weight file."""
     weights = folder / "weights.hdf5"
     read_seconds(weights)
@@ -28,11 +29,10 @@ def measure(engines: Sequence[EngineSpec], folder: Path, batch: Case, rounds: in
     for _ in range(rounds):
         reading.append(read_seconds(weights))
         for engine in engines:
-            answers[engine.name].append(_start(engine, folder, batch))
+            answers[engine.name].append(_start(engine, folder, corpus))
     return {
         "weights_bytes": weights.stat().st_size,
         "read_seconds": statistics.median(reading),
-        "batch_size": batch.batch_size,
         "engines": {name: _medians(listed) for name, listed in answers.items()},
     }
 
@@ -56,13 +56,13 @@ def import_seconds(engine: EngineSpec) -> float:
     return float(done.stdout.split()[-1])
 
 
-def _start(engine: EngineSpec, folder: Path, case: Case) -> dict[str, Any]:
+def _start(engine: EngineSpec, folder: Path, corpus: Sentences) -> dict[str, Any]:
     importing = import_seconds(engine)
     with Worker(engine) as worker:
-        started = worker.start(folder, case.batch_size)
-        first = worker.ask("first", sentence=case.sentences[0])["seconds"]
+        started = worker.start(folder, CORPUS_BATCH)
+        first = worker.ask("first", sentence=corpus[0])["seconds"]
         from_nothing = time.perf_counter() - worker.spawned
-        ran = worker.ask("run", batches=case.batches)
+        ran = worker.ask("run_corpus", sentences=corpus)
     return {
         "import_seconds": importing,
         "load_seconds": started["load_seconds"],
