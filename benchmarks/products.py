@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.machine import Machine
 from numpy_elmo.layers import blas
 from numpy_elmo.layers.arrays import Array
-from numpy_elmo.layers.matmul import Form, Matrix
+from numpy_elmo.layers.matmul import PARTIAL_SUM, SMALL_KERNEL_ROWS, Form, Matrix
 
 K, N = 512, 16_384
 
@@ -35,9 +35,9 @@ def main(arguments: argparse.Namespace) -> None:
     weights = [generator.standard_normal((K, N), np.float32) for _ in range(2)]
     forms = {
         "plain": Form(),
-        "in blocks": Form(blocks=True),
-        "at least 4 rows, in blocks": Form(4, blocks=True),
-        "exactly 8 rows, in blocks": Form(8, exactly=True, blocks=True),
+        "in blocks": Form(blocks=SMALL_KERNEL_ROWS),
+        "at least 4 rows, in blocks": Form(4, blocks=SMALL_KERNEL_ROWS),
+        "exactly 8 rows, in blocks": Form(8, exactly=True, blocks=PARTIAL_SUM),
     }
     matrices = [[Matrix(W, form) for W in weights] for form in forms.values()]
     scratch = [matrices[-1][0].scratch(max(arguments.rows)) for _ in weights]

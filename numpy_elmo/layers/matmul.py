@@ -33,7 +33,7 @@ from numpy_elmo.layers.blas import SMALL_MATRIX_KERNELS, kernel
 # less: in one piece, the error of the projection at D = 1024 was larger than TensorFlow's own.
 PARTIAL_SUM = 512
 BLOCK_COLUMNS = 64
-BLOCK_ROWS = 256  # small kernels add term by term, so their sums round more than those of packed kernels
+SMALL_KERNEL_ROWS = 256  # of a block: small kernels add term by term, so their sums round more than packed kernels'
 GROUP_ROWS = 8
 
 # Smaller weights stay in the cache between two steps (a core's is 1 to 2 MB), where packing costs little.
@@ -50,7 +50,7 @@ class Form:
 
     rows: int = 1  # of each product: at least so many,
     exactly: bool = False  # or exactly so many
-    blocks: bool = False  # whether large weights are cut
+    blocks: int = 0  # rows of the blocks that large weights are cut into; 0 for one piece
 
     def groups(self, n: int, most: int) -> tuple[int, int]:
         """Return the number of products for n rows, and the rows of each, of `most` at the most if it is a choice."""
@@ -70,8 +70,8 @@ class Matrix:
         self.shape: tuple[int, int] = W.shape
         self.dtype = W.dtype
         self.form = form
-        self.is_cut = form.blocks and can_be_cut(W)
-        self._stored = read_only(cut(W)) if self.is_cut else W
+        self.is_cut = bool(form.blocks) and can_be_cut(W, form.blocks)
+        self._stored = read_only(cut(W, form.blocks)) if self.is_cut else W
 
     @property
     def W(self) -> Array:  # noqa: N802 -- its name in the equations
@@ -132,18 +132,18 @@ def reshaped(W: Array | Matrix, form: Form) -> Matrix:
     return Matrix(W.W if isinstance(W, Matrix) else W, form)
 
 
-def cut(W: Array) -> Array:
-    """Return a copy of W, shape (K, N), in blocks, shape (K / k, N / 64, k, 64)."""
+def cut(W: Array, rows: int) -> Array:
+    """Return a copy of W, shape (K, N), in blocks of k rows, `rows` or all, shape (K / k, N / 64, k, 64)."""
     K, N = W.shape
-    k = min(BLOCK_ROWS, K)
+    k = min(rows, K)
     blocks = W.reshape(K // k, k, N // BLOCK_COLUMNS, BLOCK_COLUMNS).swapaxes(1, 2)  # [K / k, N / 64, k, 64]
     return np.ascontiguousarray(blocks)
 
 
-def can_be_cut(W: Array) -> bool:
-    """Return whether weights are large enough to be cut, and their shape allows it."""
+def can_be_cut(W: Array, rows: int) -> bool:
+    """Return whether weights are large enough to be cut into blocks of so many rows, and their shape allows it."""
     K, N = W.shape
-    return W.dtype == np.float32 and W.nbytes >= SMALLEST_BLOCKED and not (K % min(BLOCK_ROWS, K) or N % BLOCK_COLUMNS)
+    return W.dtype == np.float32 and W.nbytes >= SMALLEST_BLOCKED and not (K % min(rows, K) or N % BLOCK_COLUMNS)
 
 
 def chosen_form(weights: Iterable[Array], wanted: bool | None) -> tuple[Form, bool]:
@@ -159,7 +159,7 @@ def chosen_form(weights: Iterable[Array], wanted: bool | None) -> tuple[Form, bo
                 f"with this BLAS (kernels: {kernel()}) the bits of a row depend on the rows beside it in every form "
                 "that is known here; load with reproducible=False, or use NumPy's own wheels, which bring OpenBLAS"
             )
-    return Form(blocks=_has_small_kernels()), False
+    return Form(blocks=_small_blocks()), False
 
 
 def independent_form(weights: Iterable[Array]) -> Form:
@@ -168,15 +168,16 @@ def independent_form(weights: Iterable[Array]) -> Form:
 
 
 def _first_that_keeps_bits(weights: Iterable[Array], *, at_any_price: bool) -> Form | None:
-    forms = [Form(4, blocks=_has_small_kernels())]
+    forms = [Form(4, blocks=_small_blocks())]
     if at_any_price:
-        forms.append(Form(8, exactly=True, blocks=True))
+        forms.append(Form(8, exactly=True, blocks=_small_blocks() or PARTIAL_SUM))
     different = list({W.shape: W for W in weights}.values())
     return next((form for form in forms if all(keeps_bits(W, form) for W in different)), None)
 
 
-def _has_small_kernels() -> bool:
-    return kernel() in SMALL_MATRIX_KERNELS
+def _small_blocks() -> int:
+    """Return the rows of blocks for the kernels of small matrices, 0 without such kernels."""
+    return SMALL_KERNEL_ROWS if kernel() in SMALL_MATRIX_KERNELS else 0
 
 
 def keeps_bits(W: Array, form: Form) -> bool:

@@ -24,7 +24,7 @@ TOLERANCE = 2.5e-6
 FORMS = [
     Form(rows, exactly=exactly, blocks=blocks)
     for rows, exactly in ((1, False), (4, False), (8, True), (1, True))
-    for blocks in (False, True)
+    for blocks in (0, 256, 512)
 ]
 
 
@@ -58,11 +58,12 @@ def test_every_form_gives_the_product(rows: int, K: int, N: int, form: Form, see
 
 def test_weights_are_cut_where_they_are_large_float32_and_of_whole_blocks() -> None:
     large = random_weights(0, 1024, 512)
-    assert cut(large).shape == (4, 8, 256, 64)
-    assert Matrix(large, Form(blocks=True)).is_cut
+    assert cut(large, 256).shape == (4, 8, 256, 64)
+    assert cut(large, 2048).shape == (1, 8, 1024, 64)
+    assert Matrix(large, Form(blocks=256)).is_cut
     small, double, odd = np.ones((512, 64), np.float32), np.ones((512, 1024)), np.ones((512, 1030), np.float32)
     for W in (small, double, odd):
-        assert not Matrix(W, Form(blocks=True)).is_cut
+        assert not Matrix(W, Form(blocks=256)).is_cut
     assert not Matrix(large, Form()).is_cut
 
 
@@ -89,7 +90,7 @@ def test_partial_sums_round_less_than_one_sum() -> None:
     in_order = np.zeros((8, 64), np.float32)
     for k in range(4096):
         in_order += x[:, k : k + 1] * W[k]
-    for form in (Form(), Form(blocks=True)):
+    for form in (Form(), Form(blocks=256)):
         assert np.abs(x @ Matrix(W, form) - exact).mean() < np.abs(in_order - exact).mean()
 
 
@@ -114,9 +115,9 @@ def test_a_probe_of_bits_sees_products_that_depend_on_the_number_of_rows(monkeyp
 def test_blocks_are_chosen_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     W = random_weights(3, 64, 64)
     monkeypatch.setattr(matmul, "kernel", lambda: "SkylakeX")
-    assert chosen_form([W], False) == (Form(blocks=True), False)
+    assert chosen_form([W], False) == (Form(blocks=256), False)
     monkeypatch.setattr(matmul, "kernel", lambda: "Haswell")
-    assert chosen_form([W], False) == (Form(blocks=False), False)
+    assert chosen_form([W], False) == (Form(), False)
 
 
 @settings(max_examples=10, deadline=None)
@@ -155,9 +156,9 @@ def test_a_model_in_any_form_equals_a_plain_one(lengths: list[int], seed: int, f
     oracle = random_bilm(seed)
     made = oracle.in_form(form)
     quick = Bilm(made.forward, made.backward, Workers(threads))
-    assert as_matrix(quick.forward.layers[0].W_h).is_cut is form.blocks
+    assert as_matrix(quick.forward.layers[0].W_h).is_cut is bool(form.blocks)
     assert quick.forward.layers[0].W_p is not None
-    assert as_matrix(quick.forward.layers[0].W_p).is_cut is form.blocks
+    assert as_matrix(quick.forward.layers[0].W_p).is_cut is bool(form.blocks)
     tokens = np.random.default_rng(seed).standard_normal((sum(lengths), 256)).astype(np.float32)
     packing = pack(lengths)
     expected, expected_state = oracle(tokens, packing, oracle.zero_state(len(lengths)))
@@ -169,6 +170,6 @@ def test_a_model_in_any_form_equals_a_plain_one(lengths: list[int], seed: int, f
 
 def test_weights_change_their_form_without_a_change_of_value() -> None:
     W = random_weights(5, 512, 1024)
-    there = reshaped(W, Form(blocks=True))
+    there = reshaped(W, Form(blocks=256))
     back = reshaped(there, Form())
     np.testing.assert_array_equal(back.W, W)
