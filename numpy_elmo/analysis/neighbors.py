@@ -24,7 +24,7 @@ import numpy.typing as npt
 from numpy_elmo.corpus.resume import TextDigest, differences
 from numpy_elmo.elmo import CorpusReport, Elmo
 from numpy_elmo.errors import InputError
-from numpy_elmo.files.hdf5 import dataset_problem, open_checked, place_problem
+from numpy_elmo.files.hdf5 import attribute, dataset_problem, open_checked, place_problem
 from numpy_elmo.files.places import to_path
 from numpy_elmo.files.writing import new_hdf5
 from numpy_elmo.layers.arrays import Array, check_vectors
@@ -172,12 +172,10 @@ class NeighborIndex:
         except OSError as error:
             raise InputError(f"{self._name} cannot be read as an index: {error}; build it again") from error
         try:
-            self._fingerprint: dict[str, object] = json.loads(self._file.attrs[_ATTRIBUTE])
+            self._fingerprint: dict[str, object] = json.loads(attribute(self._file, _ATTRIBUTE))
             for name in ("vectors", "norms", "lengths", "sentences"):
-                problem = place_problem(self._file, name)
-                if problem is None and name != "sentences":  # which are no numbers
-                    problem = dataset_problem(self._file, name)
-                if problem is not None:
+                is_text = name == "sentences"
+                if problem := place_problem(self._file, name) or dataset_problem(self._file, name, texts=is_text):
                     raise ValueError(f"{name}: found {problem}")  # noqa: TRY301 -- one message for all of them
             self._vectors: h5py.Dataset = self._file["vectors"]
             self._sentences: h5py.Dataset = self._file["sentences"]
@@ -186,10 +184,12 @@ class NeighborIndex:
             self._starts = np.concatenate([[0], np.cumsum(lengths)])
             if (
                 self._vectors.ndim != 3
+                or [self._vectors.dtype, self._norms.dtype, lengths.dtype] != [np.float32, np.float32, np.int64]
                 or self._vectors.shape[:2] != self._norms.shape
                 or self._starts[-1] != self._vectors.shape[1]
-                or lengths.min() < 0
-                or len(self._sentences) != len(lengths)
+                or not 0 <= lengths.min() <= lengths.max() <= self._starts[-1]
+                or self._sentences.shape != lengths.shape
+                or h5py.check_string_dtype(self._sentences.dtype) is None
             ):
                 raise ValueError("its parts do not fit together")  # noqa: TRY301 -- one message for all of them
         except (KeyError, ValueError, TypeError, OSError, RuntimeError, AttributeError) as error:

@@ -6,13 +6,13 @@ import json
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from operator import index
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, SupportsIndex, overload
+from typing import Any, Literal, SupportsIndex, overload
 
 import h5py
 import numpy as np
@@ -21,23 +21,15 @@ import numpy.typing as npt
 from numpy_elmo.corpus.tokenize import tokenize
 from numpy_elmo.corpus.write import POOLED, SENTENCE_MAP, read_offsets
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, VectorsNotFoundError
-from numpy_elmo.files.hdf5 import place_problem
+from numpy_elmo.files.hdf5 import HDF5_ERRORS, attribute, item_problem, open_checked, place_problem, size_problem
+from numpy_elmo.files.hdf5_structure import UnreadLayoutError
+from numpy_elmo.files.npz import NPZ_ERRORS, NpzFile
 from numpy_elmo.files.places import to_path
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.checks import check_tokens
 
 # What a library raises on a damaged file.
-_DAMAGE = (
-    OSError,
-    RuntimeError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_DAMAGE = (*HDF5_ERRORS, *NPZ_ERRORS, AttributeError)
 
 _DIGITS = re.compile(r"([0-9]+)")
 _NUMBERED = re.compile(r"(arr_)?[0-9]+")  # "7" in HDF5, "arr_7" as numpy.savez has it
@@ -159,7 +151,7 @@ class EmbeddingFile(Sequence[Array]):
         key = self.keys[self._checked(self._row(which))]
         with _read_errors(self._name, f"the offsets of {key!r}"):
             found = self._offsets(key)
-        return None if found is None else [(int(first), int(after)) for first, after in found]
+            return None if found is None else [(int(first), int(after)) for first, after in found]
 
     def _row(self, which: Any) -> int:
         try:
@@ -258,24 +250,25 @@ def load_embeddings(path: str | os.PathLike[str]) -> EmbeddingFile:
     file = to_path(path, "a file of vectors must be given by its path")
     if not file.is_file():
         raise InputError(f"{path}: there is no such file; give an HDF5 or npz file of vectors")
-    return (_open_npz if zipfile.is_zipfile(file) else _open_hdf5)(str(file))
+    return (_open_npz if zipfile.is_zipfile(file) else _open_hdf5)(file, str(file))
 
 
-def _open_npz(name: str) -> EmbeddingFile:
+def _open_npz(path: Path, name: str) -> EmbeddingFile:
     with _read_errors(name, "its table of contents"):
-        arrays = np.load(name, allow_pickle=False)
-        kinds = {key: _array_kind(arrays, key) for key in arrays.files}
-    keys = [key for key, (kind, ndim) in kinds.items() if kind == "f" and 1 <= ndim <= 3] or list(kinds)
+        arrays = NpzFile(path)
+        headers = {key: arrays.header(key) for key in arrays.names}
+    keys = [key for key, (shape, dtype) in headers.items() if dtype.kind == "f" and 1 <= len(shape) <= 3]
+    keys = keys or list(headers)
     if all(key[-1:].isdecimal() for key in keys):
         keys.sort(key=_natural)
     else:
         keys.sort(key=lambda key: _natural(key) if _NUMBERED.fullmatch(key) else [(1 << 30, "")])
-    return EmbeddingFile(name, keys, arrays.__getitem__, arrays.close, sentences={})
+    return EmbeddingFile(name, keys, arrays.read, arrays.close, sentences={})
 
 
-def _open_hdf5(name: str) -> EmbeddingFile:
+def _open_hdf5(path: Path, name: str) -> EmbeddingFile:
     with _read_errors(name, "HDF5"):
-        file = h5py.File(name, "r", locking=False)
+        file = open_checked(path)
         try:
             return _read_hdf5(file, name)
         except BaseException:
@@ -284,10 +277,12 @@ def _open_hdf5(name: str) -> EmbeddingFile:
 
 
 def _read_hdf5(file: h5py.File, name: str) -> EmbeddingFile:
-    made_with = json.loads(file.attrs.get(_ATTRIBUTE, "{}"))
+    made_with = json.loads(attribute(file, _ATTRIBUTE) or "{}")
     others = set(file) - {SENTENCE_MAP}
     if others == {POOLED} and (made_with.get("pooling", "none") != "none" or SENTENCE_MAP in file):
-        table = _at(file, POOLED)
+        table = _at(file, POOLED, to_read="numbers")
+        if problem := size_problem(file, [(len(table), 16)]):  # rows without values, each with a name of about 64 bytes
+            raise InputError(f"{name}: {POOLED!r} has {len(table):,} rows, and {problem}; write the file again")
         keys = [str(row) for row in range(len(table))]
         sentences = _sentences(file, _rows(keys), name)
         return EmbeddingFile(name, keys, lambda key: table[int(key)], file.close, sentences=sentences, has_names=False)
@@ -295,11 +290,11 @@ def _read_hdf5(file: h5py.File, name: str) -> EmbeddingFile:
     rows = _rows(keys)
     sentences = rows if made_with.get("sentence_keys") else _sentences(file, rows, name)
     if any(_ORIGINAL_ID in _at(file, key).attrs for key in keys[:100]):
-        sentences = {_text(_at(file, key).attrs.get(_ORIGINAL_ID, key)): row for key, row in rows.items()}
+        sentences = {_text(attribute(_at(file, key), _ORIGINAL_ID) or key): row for key, row in rows.items()}
     return EmbeddingFile(
         name,
         keys,
-        lambda key: _at(file, key)[()],
+        lambda key: _at(file, key, to_read="numbers")[()],
         file.close,
         sentences=sentences,
         offsets=lambda key: read_offsets(_at(file, key)),
@@ -329,7 +324,7 @@ def _sentences(file: h5py.File, rows: Mapping[str, int], name: str) -> dict[str,
     """Return the place of every sentence that the file knows."""
     if SENTENCE_MAP not in file:
         return {}
-    text = _at(file, SENTENCE_MAP)
+    text = _at(file, SENTENCE_MAP, to_read="texts")
     found = json.loads(text[()] if text.shape == () else text[0])
     if outside := [key for key in found.values() if str(key) not in rows]:
         problem = f"{SENTENCE_MAP} names dataset {str(outside[0])!r}, which is not among its {len(rows)}"
@@ -337,22 +332,14 @@ def _sentences(file: h5py.File, rows: Mapping[str, int], name: str) -> dict[str,
     return {sentence: rows[str(key)] for sentence, key in found.items()}
 
 
-def _at(file: h5py.File, path: str) -> Any:
-    """Return what is in the file itself, of a size that it can have there."""
-    if problem := place_problem(file, path):
-        raise InputError(f"{file.filename}: {path!r} is {problem}; write plain datasets of vectors")
+def _at(file: h5py.File, path: str, *, to_read: Literal["numbers", "texts"] | None = None) -> Any:
+    """Return what is in the file itself, of a size that it can have there, and if it is to be read, packed safely."""
+    problem = place_problem(file, path)
+    if to_read and not problem:
+        problem = item_problem(file[path], texts=to_read == "texts")
+    if problem:
+        raise InputError(f"{file.filename}: {path!r} is {problem}; write plain datasets")
     return file[path]
-
-
-def _array_kind(arrays: Any, key: str) -> tuple[str, int]:
-    """Return the letter of an array's type in an npz, and its number of dimensions, without reading it."""
-    if f"{key}.npy" not in arrays.zip.NameToInfo:  # a file in some other zip
-        return "", 0
-    with arrays.zip.open(f"{key}.npy") as member:
-        version = np.lib.format.read_magic(member)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(member)
-    return dtype.kind, len(shape)
 
 
 def _sample(names: list[str]) -> list[str]:
@@ -392,6 +379,8 @@ def _read_errors(name: str, what: str) -> Iterator[None]:
         yield
     except ElmoError:
         raise
+    except UnreadLayoutError as error:
+        raise InputError(f"{name}: {error}; copy its datasets to a new file with h5py's default settings") from error
     except _DAMAGE as error:
         if "allow_pickle" in str(error):
             raise InputError(

@@ -14,10 +14,8 @@ import hashlib
 import json
 import os
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -28,7 +26,8 @@ import numpy.typing as npt
 from numpy_elmo.elmo import Elmo
 from numpy_elmo.errors import OutputError
 from numpy_elmo.files import writing
-from numpy_elmo.files.hdf5 import open_checked
+from numpy_elmo.files.hdf5 import attribute, open_checked
+from numpy_elmo.files.npz import NPZ_ERRORS, NpzFile
 from numpy_elmo.files.writing import (
     check_target,
     delete_abandoned,
@@ -198,12 +197,12 @@ def read_checkpoint(target: Path) -> Checkpoint:
     """Return how far the unfinished run of a target is; raise OutputError if its checkpoint is damaged."""
     path = checkpoint_of(target)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = [stored[f"array_{k}"] for k in range(len(stored.files) - 1)]
-            return Checkpoint(int(stored["n_done"]), arrays)
+        with closing(NpzFile(path)) as stored:
+            arrays = [stored.read(f"array_{k}") for k in range(len(stored.names) - 1)]
+            return Checkpoint(int(stored.read("n_done")), arrays)
     except FileNotFoundError:
         return Checkpoint(0, ())
-    except (OSError, zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError) as error:
+    except NPZ_ERRORS as error:
         raise OutputError(
             f"{path} is no checkpoint, or a damaged one ({error}); remove it, and the run begins with the first "
             "sentence again"
@@ -214,7 +213,7 @@ def made_with(path: Path) -> dict[str, Any] | None:
     """Return what a file of vectors, finished or not, was made with; None if it is something else."""
     try:
         with open_checked(path) as file:
-            found = json.loads(file.attrs[ATTRIBUTE])
+            found = json.loads(attribute(file, ATTRIBUTE))
     except (OSError, RuntimeError, KeyError, ValueError, TypeError):
         return None
     return found if isinstance(found, dict) else None

@@ -94,9 +94,15 @@ def write_offsets(dataset: h5py.h5d.DatasetID, offsets: Sequence[tuple[int, int]
 
 def read_offsets(dataset: h5py.Dataset) -> npt.NDArray[np.integer] | None:
     """Return what `write_offsets` wrote; None if it has not."""
-    names = (f"{OFFSETS}{k or ''}" for k in count())
-    parts = [dataset.attrs[name] for name in takewhile(dataset.attrs.__contains__, names)]
-    return np.concatenate(parts) if parts else None
+    names = list(takewhile(dataset.attrs.__contains__, (f"{OFFSETS}{k or ''}" for k in count())))
+    if not names:
+        return None
+    if any(dataset.attrs.get_id(name).dtype.kind != "i" for name in names):
+        raise ValueError("they are no integers")
+    offsets: npt.NDArray[np.integer] = np.concatenate([dataset.attrs[name] for name in names])
+    if offsets.shape != (dataset.shape[-2], 2):
+        raise ValueError(f"an array {offsets.shape} is not one pair per token")
+    return offsets
 
 
 def stored(vectors: Array, dtype: StoredType, index: int) -> Array:

@@ -127,7 +127,7 @@ class ArrayFile(Arrays):
         found: list[str] = []
 
         def visit(path: str, item: object) -> None:
-            if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and not _item_problem(item):
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and not item_problem(item):
                 found.append(path)
 
         self._file.visititems(visit)
@@ -159,10 +159,10 @@ class ArrayFile(Arrays):
             raise WeightsError(f"{self.name}: {path} cannot be read ({error}); fetch the file again") from error
 
 
-def dataset_problem(file: h5py.Group, path: str) -> str | None:
+def dataset_problem(file: h5py.Group, path: str, *, texts: bool = False) -> str | None:
     """Say what was found in place of a dataset that may be read, if it is not one."""
     try:
-        return _link_problem(file, path) or _item_problem(file[path])
+        return _link_problem(file, path) or item_problem(file[path], texts=texts)
     except HDF5_ERRORS as error:
         return f"a damaged one ({error})"
 
@@ -179,6 +179,15 @@ def place_problem(file: h5py.Group, path: str) -> str | None:
     if item.nbytes > max(FREE_BYTES, MAX_EXPANSION * item.file.id.get_filesize()):
         return f"a dataset of {item.nbytes:,} bytes, which cannot be in this file"
     return None
+
+
+def attribute(item: h5py.HLObject, name: str) -> Any:
+    """Return an attribute with one value, or None; of several texts, all may be the same large one in the file."""
+    if name not in item.attrs:
+        return None
+    if item.attrs.get_id(name).shape != ():
+        raise OSError(f"the attribute {name!r} has more than one value")
+    return item.attrs[name]
 
 
 def size_problem(file: h5py.Group, shapes: Iterable[tuple[int, ...]]) -> str | None:
@@ -200,14 +209,15 @@ def _link_problem(file: h5py.Group, name: str) -> str | None:
     return None
 
 
-def _item_problem(item: object) -> str | None:
+def item_problem(item: object, *, texts: bool = False) -> str | None:
+    """Say what an object is if it is no dataset of numbers, or with `texts` of anything, that may be read."""
     if not isinstance(item, h5py.Dataset):
         return "a group"
     if item.is_virtual or item.external:
         return "a dataset that is kept in other files"
     if item.shape is None:
         return "a dataset without values"
-    if item.dtype.hasobject:
+    if item.dtype.hasobject and not texts:
         return "a dataset of texts or references"
     return None if item.chunks is None else _chunk_problem(item)
 

@@ -149,6 +149,7 @@ def test_a_file_that_is_no_index_is_named(elmo: Elmo, tmp_path: Path) -> None:
             del file[damage]
         with pytest.raises(InputError, match="damaged"):
             NeighborIndex(tmp_path / damage)
+    n_tokens = sum(map(len, CORPUS))
     changes: list[tuple[str, Any, Any]] = [
         ("lengths", None, {"shape": (10**12,), "dtype": "i8", "chunks": (1024,)}),  # 8 TB, of which nothing is there
         ("sentences", None, {"shape": (10**12,), "dtype": h5py.string_dtype(), "chunks": (1024,)}),
@@ -157,6 +158,9 @@ def test_a_file_that_is_no_index_is_named(elmo: Elmo, tmp_path: Path) -> None:
         ("sentences", ["[1, 2]"] * len(CORPUS), {"dtype": h5py.string_dtype()}),
         ("sentences", ["5"] * len(CORPUS), {"dtype": h5py.string_dtype()}),
         ("sentences", [7] * len(CORPUS), {}),
+        ("lengths", [2**62] * 3 + [2**62 + n_tokens] + [0] * (len(CORPUS) - 4), {}),  # overflows to the right sum
+        ("vectors", np.zeros((1, n_tokens, 16), "S1"), {}),
+        ("lengths", np.array([len(tokens) for tokens in CORPUS], float), {}),
     ]
     for name, data, more in changes:
         shutil.copy(tmp_path / "good", tmp_path / "changed")

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -167,7 +168,10 @@ def test_the_tables_of_what_is_there_are_checked_before_hdf5_follows_them(
 def test_a_damaged_checkpoint_is_named_and_its_remedy_works(tmp_path: Path, base: Elmo, whole: bytes) -> None:
     out = leave_unfinished(tmp_path, base)
     good = checkpoint_of(out).read_bytes()
-    for bad in (b"", good[:100], good[:-30], b"text", bytes(len(good))):
+    huge = io.BytesIO()
+    with zipfile.ZipFile(huge, "w") as archive, archive.open("n_done.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "<i8", "fortran_order": False, "shape": (10**12,)})
+    for bad in (b"", good[:100], good[:-30], b"text", bytes(len(good)), huge.getvalue()):
         checkpoint_of(out).write_bytes(bad)
         with pytest.raises(OutputError, match="is no checkpoint, or a damaged one"):
             job(tmp_path / "in.txt", out, base).run(resume=True)
