@@ -15,22 +15,22 @@ Change the import::
 
     from numpy_elmo.interfaces.allennlp import Elmo, ElmoEmbedder, batch_to_ids
 
-With PyTorch tensors and trainable mixes, it is `numpy_elmo.interfaces.torch`.
+`numpy_elmo.interfaces.torch` has the same classes with PyTorch tensors and trainable mixes.
 
-Programs that cannot be changed, such as Flair's ``ELMoEmbeddings``, find both under the old names after `install`::
+For programs that cannot be changed, such as Flair's ``ELMoEmbeddings``, `install` provides AllenNLP's names::
 
     from numpy_elmo.interfaces import allennlp
 
     allennlp.install()
 
 As in AllenNLP, the LSTM state is carried from call to call: sentence k of a call starts from the state that sentence k
-of the last call left, and rows that a call lacks keep their state.  ``reset_states`` starts from zeros again.
+of the last call left, and rows missing from a call keep their state.  ``reset_states`` starts from zeros again.
 
 What differs:
 
-* Nothing is fetched.  The address of a published model's file means that file, if the model was downloaded before
-  (``numpy_elmo.download("original")``).
-* Arrays are NumPy's.  Masks are boolean, as in AllenNLP 1 and 2; in 0.9 they were integers.
+* Nothing is downloaded.  The address of a published model's file refers to its local copy, which
+  ``numpy_elmo.download("original")`` makes.
+* Arrays are NumPy arrays.  Masks are boolean, as in AllenNLP 1 and 2; in 0.9 they were integers.
 * `Elmo` applies no dropout, which AllenNLP does until ``eval()`` is called.  The weights do not change, so
   ``requires_grad=True`` raises an error.
 * A string in place of a list of tokens raises an error.  In AllenNLP every character becomes a token.
@@ -38,7 +38,7 @@ What differs:
   float64 for every model.
 * `ElmoEmbedder.embed_file` leaves no file behind when it fails.
 * Models without skip connections work too.
-* Models with another number of characters per token than 50 work, with ``batch_to_ids(batch, max_characters=...)``.
+* Models with more or fewer than 50 characters per token work, with ``batch_to_ids(batch, max_characters=...)``.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class ElmoOutput(TypedDict):
 
 
 def batch_to_ids(batch: Iterable[Iterable[str]], max_characters: int = 50) -> Int64s:
-    """Return the character ids of some sentences.
+    """Return the character ids of sentences.
 
     Parameters
     ----------
@@ -174,14 +174,14 @@ class ScalarMix:
         self._layer_norm = do_layer_norm
 
     def __call__(self, tensors: Sequence[Array] | Array, mask: npt.ArrayLike | None = None) -> Array:
-        """Return the mix of some layers.
+        """Return the weighted sum of the layers.
 
         Parameters
         ----------
         tensors : sequence of ndarray, shape (..., 2 P) each
             The layers.
         mask : array of bool or int, shape (...), optional
-            Where the true tokens are; the layer norm uses only these.  All, if not given; AllenNLP requires it.
+            True at tokens: the layer norm uses only these.  By default it uses all; AllenNLP requires a mask.
 
         Returns
         -------
@@ -200,18 +200,18 @@ class ScalarMix:
 
 
 def checked_scalars(mixture_size: int, scalars: Sequence[float] | None) -> Array:
-    """Return the scalars of a mix, zeros by default; `InputError` if they are not finite or of another number."""
+    """Return the scalars of a mix, zeros by default; raise InputError for a wrong number or one not finite."""
     mixture_size = check_count("mixture_size", mixture_size)
     weights = scalar_mix.ScalarMix([0.0] * mixture_size if scalars is None else list(scalars)).weights
     if len(weights) != mixture_size:
-        raise InputError(f"{mixture_size} layers need {mixture_size} scalars to be mixed, not {len(weights)}")
+        raise InputError(f"a mix of {mixture_size} layers needs {mixture_size} scalars, not {len(weights)}")
     return weights.copy()
 
 
 def check_dropout(dropout: float) -> None:
-    """Check a probability."""
+    """Raise InputError if it is not in 0..1."""
     if not 0 <= dropout <= 1:
-        raise InputError(f"dropout must be in 0..1, not {dropout!r}; give 0, there is none at inference")
+        raise InputError(f"dropout must be in 0..1, not {dropout!r}; give 0, because inference has no dropout")
 
 
 class Elmo:
@@ -226,11 +226,11 @@ class Elmo:
     requires_grad : bool
         Must be False: the weights do not change.
     do_layer_norm : bool
-        As for `ScalarMix`.  The boundaries count for mean and variance.
+        As for `ScalarMix`.  Mean and variance include the boundaries.
     dropout : float
         In 0..1.  Accepted for AllenNLP compatibility; no effect.
     vocab_to_cache : list of str, optional
-        Words whose token vectors are computed now, for calls with `word_inputs`.  The first is padding.
+        Words whose token vectors are computed once, for calls with `word_inputs`.  The first is padding.
     keep_sentence_boundaries : bool
         Whether to return the vectors of ``<S>`` and ``</S>`` too.
     scalar_mix_parameters : sequence of float, optional
@@ -292,12 +292,12 @@ class Elmo:
         self._elmo_lstm.reset_states()
 
     def __call__(self, inputs: npt.ArrayLike, word_inputs: npt.ArrayLike | None = None) -> ElmoOutput:
-        """Return the vectors of some sentences, and carry the state.
+        """Return the vectors of sentences, and carry the state.
 
         Parameters
         ----------
         inputs : array of int, shape (..., T, max_characters)
-            The ids from `batch_to_ids`: no boundaries, 0 at padding.  All axes in front are the batch, B.
+            The ids from `batch_to_ids`: no boundaries, 0 at padding.  All leading axes are the batch, B.
         word_inputs : array of int, shape (..., T), optional
             The same sentences as positions in `vocab_to_cache`; 0 is padding.  Then `inputs` is read only if a position
             is out of range, or nothing was cached.
@@ -419,7 +419,7 @@ class ElmoEmbedder:
         Parameters
         ----------
         batch : iterable of token lists
-            The sentences; they run as one batch.  As in AllenNLP, a batch of one empty sentence does not run and leaves
+            The sentences; they run as one batch.  As in AllenNLP, a batch of one empty sentence does not run and keeps
             the state.
 
         Returns
@@ -435,7 +435,7 @@ class ElmoEmbedder:
         return self._embed_batch(check_sentences(batch))
 
     def embed_sentences(self, sentences: Iterable[Iterable[str]], batch_size: int = 64) -> Iterator[Array]:
-        """Yield the vectors of some sentences, in order.
+        """Yield the vectors of sentences, in order.
 
         Parameters
         ----------
@@ -480,8 +480,8 @@ class ElmoEmbedder:
         Parameters
         ----------
         input_file : text file
-            An open file with one sentence per line and tokens separated by white space.  It is read whole, and closed
-            at the end.
+            An open file with one sentence per line and tokens separated by white space.  It is read into memory,
+            and closed at the end.
         output_file_path : str or path
             File to write or replace: line k, from 0, becomes the dataset ``"k"``, float32.
         output_format : {"all", "top", "average"}
@@ -499,7 +499,7 @@ class ElmoEmbedder:
         InputTypeError
             If the file is not text.
         InputError
-            If a line is blank, an argument has another value, or a sentence cannot name a dataset, or not a second one.
+            If a line is blank, an argument is invalid, or a sentence that names a dataset is repeated or cannot do so.
         OutputError
             If the file cannot be written.
         """

@@ -8,11 +8,11 @@
     client = Client("scheduler:8786")
     embed_files("corpus/*.txt.gz", "models/original", "vectors", client=client)
 
-Every file is cut into parts of some thousand sentences, and every part becomes one file of vectors, which appears under
-its name when it is complete.  A worker loads the model once.  The text, the model and the output folder must be where
-all workers find them under the same name.
+Each file is cut into parts of 10,000 sentences, and each part becomes one file of vectors, which appears under its name
+when it is complete.  Each worker loads the model once.  The text, the model and the output folder must have the same
+paths on all workers.
 
-It needs Dask, and pyarrow for Parquet: the extra ``dask``.
+Install the extra ``dask``: Dask, and pyarrow for Parquet.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ __all__ = ["FilesReport", "embed_files"]
 
 FileFormat = Literal["hdf5", "parquet"]
 
-# Parts of a file are named with so many digits.
+# Digits of a part's number in its name.
 _DIGITS = 5
 
-# Sentences whose vectors become one row group of a Parquet file.
+# Sentences per row group of a Parquet file.
 _ROW_GROUP = 1024
 
 _METADATA = b"numpy_elmo"
@@ -60,14 +60,14 @@ _METADATA = b"numpy_elmo"
 
 @dataclass
 class FilesReport:
-    """What became of the files.
+    """The parts of a run of `embed_files`.
 
     Attributes
     ----------
     made : list of str
-        Parts that were made, by name, in the order in which they were finished.
+        Names of the parts that were made, in the order in which they were finished.
     skipped : list of str
-        Parts that were there already, made with the same model and options.
+        Names of the parts that existed already.
     n_sentences : int
         Sentences of all parts.
     """
@@ -82,7 +82,7 @@ class FilesReport:
 
 @dataclass(frozen=True)
 class _Part:
-    """What a worker is told."""
+    """What a worker needs to make one part."""
 
     name: str
     inputs: CorpusPart
@@ -109,9 +109,9 @@ def embed_files(
 ) -> FilesReport:
     """Embed the sentences of many files.
 
-    If a worker dies, the cluster gives its part to another one, which continues from its last checkpoint.  Run again
-    after a failure, it makes what is missing: parts that exist already are skipped, if they were made from the same
-    text with the same model and options.
+    If a worker dies, the cluster gives its part to another, which continues from the last checkpoint.  After a failure,
+    run it again to make the missing parts: existing ones are skipped if they were made from the same text with the same
+    model and options.
 
     Parameters
     ----------
@@ -120,16 +120,16 @@ def embed_files(
     model : str or path
         A folder, a zip or a model's name, as for `numpy_elmo.load`.
     output_folder : str or path
-        Where the parts go; it is made if it is not there.  Part 3 of ``a.txt`` is ``a.txt-00003.hdf5``.
+        Where the parts go; created if missing.  Part 3 of ``a.txt`` is ``a.txt-00003.hdf5``.
     client : dask.distributed.Client, optional
-        The cluster; the one that Dask knows of, if not given.
+        The cluster; by default, Dask's current client.
     sentences_per_part : int
-        Where files are cut.
+        Most sentences in a part.
     file_format : {"hdf5", "parquet"}
-        HDF5 as ``numpy-elmo embed`` writes it; or Parquet with the columns ``sentence`` and ``vector``, which takes
-        pooled vectors of one layer, or of a mean of them.
+        HDF5 as ``numpy-elmo embed`` writes it; or Parquet with the columns ``sentence`` and ``vector``, which needs
+        `options` with pooling and without ``layers="all"``.
     options : EmbedOptions, optional
-        What to make of each sentence: layers, pooling, precision and so on.
+        Layers, pooling, precision and so on.
     **reading
         How the files are read, such as ``tokenize=True``: see `numpy_elmo.corpus.inputs.CorpusInputs`.
 
@@ -142,7 +142,7 @@ def embed_files(
     InputError
         If there are no such files, two of them have the same name, or the options do not fit the format.
     PartsFailedError
-        If files could not be read or parts not be made, after all the others are finished; it names them.
+        If files cannot be read or parts cannot be made.  All others are finished first; the message names these.
     OutputError
         If the folder cannot be made.
     """
@@ -150,7 +150,7 @@ def embed_files(
     sentences_per_part = check_count("sentences_per_part", sentences_per_part)
     if file_format == "parquet" and (options.pooling == "none" or options.layers == "all"):
         raise InputError('Parquet holds one vector per sentence: give EmbedOptions(pooling="mean", layers="average")')
-    CorpusInputs((), **reading)  # raises if something is wrong with it
+    CorpusInputs((), **reading)  # checks the arguments before any work
     paths = _files(to_path(pattern, "pattern must be a file or a pattern"))
     folder = to_path(output_folder, "output_folder must be a path").absolute()
     with output_errors(folder):
@@ -162,7 +162,7 @@ def embed_files(
     for future, path in sizes:
         try:
             n_sentences = future.result()
-        except Exception as error:  # whatever it is, the other files go on, and this one is reported
+        except Exception as error:  # the other files can still be embedded
             failed[path] = _reason(error)
             continue
         for k, start in enumerate(range(0, n_sentences, sentences_per_part)):
@@ -184,13 +184,13 @@ def _files(pattern: Path) -> list[str]:
     names = Counter(Path(path).name for path in paths)
     if twice := [name for name, count in names.items() if count > 1]:
         raise InputError(
-            f"several files are called {', '.join(twice)}, and so would their parts; embed them one by one"
+            f"several files are called {', '.join(twice)}, so their parts would collide; embed them one by one"
         )
     return paths
 
 
 def _everywhere(model: str | os.PathLike[str]) -> str:
-    """Return what names the model in every worker: names stay, paths become absolute."""
+    """Return a model's name, or its path made absolute, because workers run in other folders."""
     path = to_path(model, "model must be a path or a model's name")
     return os.fspath(path.absolute()) if exists(path) else os.fspath(model)
 
@@ -202,7 +202,7 @@ def _run(cluster: Client, parts: list[_Part], failed: dict[str, str]) -> FilesRe
         part = futures[future]
         try:
             was_there, n_sentences = future.result()
-        except Exception as error:  # whatever it is, the other parts go on, and this one is reported
+        except Exception as error:  # the other parts can still be made
             failed[part.name] = _reason(error)
             continue
         (report.skipped if was_there else report.made).append(part.name)
@@ -238,7 +238,7 @@ def _measure(inputs: CorpusInputs) -> int:
 
 
 def _make(part: _Part) -> tuple[bool, int]:
-    """Make a part, or see that it exists; return whether it did, and the number of its sentences."""
+    """Make a part unless it exists; return whether it existed, and its number of sentences."""
     elmo = _model(part.model)
     did_exist = part.path.exists()
     if part.file_format == "parquet":
@@ -280,7 +280,7 @@ def _make_parquet(part: _Part, elmo: Elmo) -> None:
 
 def _pooled(part: _Part, elmo: Elmo) -> Iterator[tuple[str, Any]]:
     options = part.options
-    pending: deque[Sentence] = deque()  # read ahead, and not embedded yet
+    pending: deque[Sentence] = deque()  # read but not yet embedded
 
     def tokens() -> Iterator[list[str]]:
         for sentence in part.inputs:

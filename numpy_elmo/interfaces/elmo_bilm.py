@@ -54,7 +54,7 @@ class Activations(TypedDict):
 
 
 def check_no_grad(requires_grad: bool) -> None:
-    """Refuse to train the biLM."""
+    """Raise InputError if the biLM is to be trained."""
     if requires_grad:
         raise InputError(
             "the biLM runs in NumPy, without gradients, so its weights cannot be trained; give requires_grad=False, "
@@ -77,7 +77,7 @@ class ElmoCharacterEncoder:
         encoder: Encoder | None = None,
     ) -> None:
         check_no_grad(requires_grad)
-        self._options_file, self._weight_file = options_file, weight_file  # AllenNLP's names, which programs read
+        self._options_file, self._weight_file = options_file, weight_file  # programs read these names of AllenNLP
         self._encoder = encoder or load_model(local_file(weight_file), options=local_file(options_file)).encoder
         self._begin, self._end = self._encoder([SENTENCE_START, SENTENCE_END])
 
@@ -154,7 +154,7 @@ class ElmoBiLm:
     requires_grad : bool
         Must be False: the weights do not change.
     vocab_to_cache : list of str, optional
-        Words whose token vectors are computed now, for calls with `word_inputs`.  The first is padding.
+        Words whose token vectors are computed once, for calls with `word_inputs`.  The first is padding.
 
     Attributes
     ----------
@@ -166,7 +166,7 @@ class ElmoBiLm:
     ModelNotFoundError, OptionsError, WeightsError
         As for `numpy_elmo.load`; ModelNotFoundError also if an address belongs to no downloaded model.
     InputTypeError
-        If `vocab_to_cache` is a string instead of a list of words.
+        If `vocab_to_cache` is a string instead of a list of words, or a file is None.
     InputError
         If `requires_grad` is True.
     """
@@ -208,12 +208,12 @@ class ElmoBiLm:
         return self
 
     def __call__(self, inputs: npt.ArrayLike, word_inputs: npt.ArrayLike | None = None) -> Activations:
-        """Return the vectors of some sentences, and carry the state.
+        """Return the vectors of sentences, and carry the state.
 
         Parameters
         ----------
         inputs : array of int, shape (..., T, max_characters)
-            The ids from `batch_to_ids`: no boundaries, 0 at padding.  All axes in front are the batch, B.
+            The ids from `batch_to_ids`: no boundaries, 0 at padding.  All leading axes are the batch, B.
         word_inputs : array of int, shape (..., T), optional
             The same sentences as positions in `vocab_to_cache`; 0 is padding.  Then `inputs` is read only if a position
             is out of range, or nothing was cached.
@@ -243,7 +243,7 @@ class ElmoBiLm:
             return None
         places = as_integers(word_inputs, "the order of vocab_to_cache")
         if places.ndim < 2:
-            raise InputError(f"word_inputs must have the shape (..., T), two axes at least, not {places.shape}")
+            raise InputError(f"word_inputs must have the shape (..., T), at least two axes, not {places.shape}")
         if places.size and (places.min() < 0 or places.max() >= len(self._words)):
             return None
         flat = places.reshape(-1, places.shape[-1])
@@ -258,16 +258,16 @@ def leading_axes(inputs: npt.ArrayLike, word_inputs: npt.ArrayLike | None) -> tu
 
 
 def local_file(file: PathLike) -> Path:
-    """Return the path of a file; an address means the file of a published model that was downloaded."""
+    """Return the path of a file; the address of a published model's file gives the downloaded copy."""
     address = str(file)
     if not isinstance(file, str) or "://" not in address:
         return to_path(file, "options_file and weight_file must be paths or addresses")
     for model in published.table().values():
         for file_ in model.files:
             if address in file_.addresses:
-                published.find(model.name)  # says how to get what is not there
+                published.find(model.name)  # raises an error that says how to download it
                 return published.cache_folder() / model.name / file_.file_name
     raise ModelNotFoundError(
-        f"{address} is not the address of a published model's file, and nothing is fetched from here; fetch it and "
-        "give the path of the file"
+        f"{address} is not the address of a published model's file, and nothing is downloaded here; download it and "
+        "give its path"
     )

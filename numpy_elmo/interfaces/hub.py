@@ -12,7 +12,7 @@ TensorFlow 1, with tensorflow_hub::
         sess.run([tf.global_variables_initializer(), tf.tables_initializer()])
         vectors = sess.run(embeddings)
 
-Here a call returns the arrays, without a session::
+With numpy_elmo, a call returns the arrays, without a session::
 
     from numpy_elmo.interfaces import hub
 
@@ -22,19 +22,19 @@ Here a call returns the arrays, without a session::
 
 TensorFlow 2 uses `load` and `KerasLayer`.  What differs:
 
-* The model is a folder, an archive or a model's name, as for `numpy_elmo.load`; nothing is fetched.  google/elmo itself
-  is read from its folder or its ``.tar.gz``, and its own weights of the layers are used.  ``"original"`` has its sizes
-  and its training text.  Whether it has the same weights is not known.
-* A sentence has the same vectors whatever was called before, and whatever other sentences are in the call.
+* The model is a folder, an archive or a model's name, as for `numpy_elmo.load`; nothing is downloaded.  google/elmo
+  itself is read from its folder or its ``.tar.gz``, including its weights of the layers.  ``"original"`` has the same
+  sizes and training text.  Whether it has the same weights is not known.
+* A sentence's vectors do not depend on earlier calls or on the other sentences of the call.
 * Outputs are zero beyond a sentence's end.  In google/elmo they are a nonzero constant.  In both, ``default`` is the
-  mean over the true tokens; a mean over the padded axis of an output warns.
+  mean over the true tokens; a mean over the padded axis of an output gives a warning.
 * The vectors are computed when the call is made, so a symbolic tensor raises an error: embed texts before
   ``model.fit``.
 * A sentence without tokens has a ``default`` of zeros.
 * ``<S>`` and ``</S>`` surround every sentence, as in training.  Whether google/elmo adds them is not documented.
-* A model with another number of LSTM layers than two has as many ``lstm_outputs``.
+* A model with n LSTM layers has n ``lstm_outputs``, not always two.
 * With ``trainable=True``, the four numbers of the aggregation can be set, and `Module.gradient` returns their
-  gradient.  The LSTMs, which google/elmo/1 trained too, do not change.
+  gradient.  The LSTMs do not change; google/elmo/1 trained them too.
 """
 
 from __future__ import annotations
@@ -112,16 +112,16 @@ class TensorInfo:
 
 
 class Outputs(Mapping[str, Tensor]):
-    """The outputs of a call by name.  Each is computed when it is read, so padding costs memory only where it is used.
+    """The outputs of a call by name.  Each is computed when it is read, so only outputs that are read take memory.
 
     They are arrays that also have the methods ``numpy()`` and ``get_shape()`` of tensors.
 
     ``word_emb``
-        What the LSTM layers read, (B, T, P).  T is the length of the longest sentence, or of the padded lists.
+        Input of the LSTM layers, (B, T, P).  T is the length of the longest sentence, or of the padded lists.
     ``lstm_outputs1``, ``lstm_outputs2``
         The LSTM layers, (B, T, 2 P).
     ``elmo``
-        The mix of the three, (B, T, 2 P); see `Module.aggregation_weights`.
+        The mix of these, (B, T, 2 P); see `Module.aggregation_weights`.
     ``default``
         Mean of ``elmo`` over each sentence's tokens, (B, 2 P).
     ``sequence_len``
@@ -196,8 +196,8 @@ class Module:
     def __init__(self, source: str | os.PathLike[str], trainable: bool = False, name: str = "module") -> None:
         if isinstance(source, str) and "://" in source:
             raise ModelNotFoundError(
-                f"{source} is an address, and nothing is fetched from here; fetch the module (.tar.gz) and give "
-                "its path, or give a model's name: 'original' has the sizes and the training text of google/elmo, get "
+                f"{source} is an address, and nothing is downloaded here; download the module (.tar.gz) and give "
+                "its path, or give a model's name: 'original' has the sizes and training text of google/elmo; get "
                 "it with numpy_elmo.download('original')"
             )
         self._elmo = load_model(source)
@@ -208,7 +208,7 @@ class Module:
     def aggregation_weights(self) -> Array:
         """The weights of the layers before the softmax, ``aggregation/weights``, (L + 1,).
 
-        At first they are those that are stored with the model, or zeros.  They can be set with ``trainable=True``.
+        Initially those stored with the model, or zeros.  They can be set with ``trainable=True``.
         """
         return self._mix.weights
 
@@ -222,7 +222,7 @@ class Module:
 
     @property
     def aggregation_scaling(self) -> float:
-        """The scale of the mix, ``aggregation/scaling``; at first as stored, or 1.
+        """The scale of the mix, ``aggregation/scaling``; initially as stored, or 1.
 
         It can be set with ``trainable=True``.
         """
@@ -281,14 +281,14 @@ class Module:
         signature: str | None = None,
         as_dict: bool | None = None,
     ) -> Tensor | Outputs:
-        """Return the vectors of some sentences.
+        """Return the vectors of sentences.
 
         Parameters
         ----------
         inputs : iterable of str, or dict
             For the signature "default", sentences, which are split at spaces and nothing else.  For "tokens", a dict
-            with ``tokens``, lists padded to one length, and ``sequence_len``, the number of tokens in each; what
-            follows them is not read.  Strings may be UTF-8 bytes, and lists arrays, columns of tables or eager tensors.
+            with ``tokens``, lists padded to one length, and ``sequence_len``, the number of tokens in each; the
+            padding is not read.  Strings may be UTF-8 bytes; lists may be arrays, table columns or eager tensors.
         signature : {"default", "tokens"}, optional
             What `inputs` are.
         as_dict : bool, optional
@@ -314,12 +314,12 @@ class Module:
     def gradient(
         self, outputs: Mapping[str, Array], upstream: Array, output: Literal["elmo", "default"] = "elmo"
     ) -> MixGradient:
-        """Return the gradient of a loss by the aggregation's numbers.
+        """Return the gradient of a loss with respect to the aggregation's numbers.
 
-        What an optimizer does in TensorFlow is here, step by step::
+        In place of an optimizer of TensorFlow, write the step::
 
             outputs = elmo(sentences, as_dict=True)
-            # upstream: the gradient of the task's loss by outputs["elmo"]
+            # upstream: the gradient of the task's loss with respect to outputs["elmo"]
             by = elmo.gradient(outputs, upstream)
             elmo.aggregation_weights = elmo.aggregation_weights - learning_rate * by.weights
             elmo.aggregation_scaling = elmo.aggregation_scaling - learning_rate * by.gamma
@@ -329,14 +329,14 @@ class Module:
         outputs : Outputs
             What a call with ``as_dict=True`` returned.
         upstream : ndarray
-            Gradient of the loss by one of the outputs, in that output's shape.
+            Gradient of the loss with respect to one of the outputs, in its shape.
         output : {"elmo", "default"}
             Which one.
 
         Returns
         -------
         MixGradient
-            By the weights, and by the scaling, called gamma.
+            The gradients ``weights`` and ``gamma`` (of the scaling).
 
         Raises
         ------
@@ -378,7 +378,7 @@ class LoadedModule:
 def load(source: str | os.PathLike[str]) -> LoadedModule:
     """Load the module as TensorFlow 2 does.
 
-    With tensorflow_hub and here::
+    With tensorflow_hub, then with numpy_elmo::
 
         elmo = hub.load("https://tfhub.dev/google/elmo/3")
         texts = tf.constant(["the cat is on the mat"])
@@ -422,7 +422,7 @@ def load(source: str | os.PathLike[str]) -> LoadedModule:
 class KerasLayer:
     """The module as TensorFlow 2 programs call it on texts, outside of a model.
 
-    With tensorflow_hub and here::
+    With tensorflow_hub, then with numpy_elmo::
 
         url = "https://tfhub.dev/google/elmo/3"
         layer = hub.KerasLayer(url, signature="default", output_key="elmo")
@@ -520,7 +520,7 @@ def _read_tokens(inputs: object) -> tuple[list[list[str]], int]:
 
 
 def _text(value: Any) -> Any:
-    """Decode bytes, TensorFlow's strings."""
+    """Decode bytes, which are TensorFlow's strings."""
     if not isinstance(value, bytes):
         return value
     try:

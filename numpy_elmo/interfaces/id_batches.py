@@ -1,6 +1,6 @@
 """Padded batches as bilm-tf and AllenNLP make them, and a biLM that carries its state from call to call.
 
-Their ids are one more than this package's: 0 is padding.
+Their ids are this package's plus 1, because 0 is padding.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def present_tokens(ids: npt.NDArray[np.intp], *, of_characters: bool) -> Mask:
     """
     present: Mask = np.any(ids, axis=2) if of_characters else ids > 0
     if of_characters and not ids[present].all():
-        raise InputError("0 stands for a token that is not there; inside a token, pad with 261 as Batcher does")
+        raise InputError("0 marks a missing token; inside a token, pad with 261 as Batcher does")
     if (present[:, 1:] > present[:, :-1]).any():
-        raise InputError("a sentence has padding (0) before or between its tokens; padding goes to its end")
+        raise InputError("a sentence has padding (0) before or between its tokens; padding belongs at its end")
     return present
 
 
@@ -81,7 +81,7 @@ def without_boundaries(layers: Array, mask: Mask) -> Array:
 class CarriedBilm:
     """A biLM that carries the state of each row to the next call, as bilm-tf and AllenNLP do.
 
-    Row k starts from the last state of row k.  New rows start from zeros; rows that a call lacks keep their state.
+    Row k starts from the last state of row k.  New rows start from zeros; rows missing from a call keep their state.
     """
 
     def __init__(self, bilm: Bilm) -> None:

@@ -8,21 +8,21 @@ bio_embeddings::
     vectors = embedder.embed("SEQWENCE")  # (3, 8, 1024)
     protein = embedder.reduce_per_protein(vectors)  # (1024,)
 
-Here the import is another and the rest is the same::
+Change the import::
 
     from numpy_elmo.interfaces.seqvec import SeqVecEmbedder
 
-As there, the LSTM states are carried from call to call, and a new embedder warms up by embedding one sequence
-`warmup_rounds` times.  `embed_fasta`, and the command ``numpy-elmo seqvec``, start each protein from zeros instead, so
-that its vectors do not depend on the proteins before it; ``seqvec`` carries the states from batch to batch.
+As in bio_embeddings, the LSTM states are carried from call to call, and a new embedder warms up by embedding
+one sequence `warmup_rounds` times.  `embed_fasta`, and the command ``numpy-elmo seqvec``, start each protein from zeros
+instead, so that its vectors do not depend on the proteins before it; ``seqvec`` carries the states from batch to batch.
 
-What is different:
+What differs:
 
-* Nothing is fetched.  Without files, the model that ``numpy-elmo download seqvec`` fetched is used.
-* There is no GPU and so no fallback from it: `device` has no effect.
-* `SeqVecEmbedder.embed_many` keeps the order of the sequences.  There, one that is longer than a batch comes before
-  those that were read before it and wait in a batch.
-* A model of another size works too.
+* Nothing is downloaded.  By default the model from ``numpy-elmo download seqvec`` is used.
+* Everything runs on the CPU: `device` has no effect.
+* `SeqVecEmbedder.embed_many` keeps the order of the sequences.  In bio_embeddings, one that is longer than a batch
+  comes before earlier ones that wait in a batch.
+* Models of other sizes work too.
 
 References
 ----------
@@ -69,14 +69,14 @@ class SeqVecEmbedder:
     Parameters
     ----------
     warmup_rounds : int
-        How often to embed one sequence first, so that the states are not zeros.  With 0 a first call starts from
+        How often to embed one sequence first, so that the states are not zeros.  With 0, the first call starts from
         zeros.
     weights_file, options_file : str or path, optional
         The model's files.
     model_directory : str or path, optional
         A folder with the files ``weights_file`` and ``options_file``, or with ``weights.hdf5`` and ``options.json``.
     device, max_amino_acids
-        Without effect: everything runs on the CPU, and `embed_many` takes its own batch size.
+        Accepted for bio_embeddings compatibility; no effect.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class SeqVecEmbedder:
             self.embed(WARM_UP)
 
     def embed(self, sequence: str) -> Array:
-        """Return the vectors of one protein, and move the states on.
+        """Return the vectors of one protein, and carry the states.
 
         Parameters
         ----------
@@ -139,12 +139,12 @@ class SeqVecEmbedder:
         return next(self.embed_batch([sequence]))
 
     def embed_batch(self, batch: list[str]) -> Iterator[Array]:
-        """Yield the vectors of some proteins, which run as one batch, and move the states on.
+        """Yield the vectors of proteins, which run as one batch, and carry the states.
 
         Parameters
         ----------
         batch : list of str
-            The sequences.  One empty sequence alone does not run, as there: the states stay.
+            The sequences.  As in bio_embeddings, one empty sequence alone does not run and keeps the states.
 
         Yields
         ------
@@ -173,10 +173,10 @@ class SeqVecEmbedder:
         Parameters
         ----------
         sequences : iterable of str
-            The sequences, read when they are needed.
+            The sequences, read one batch at a time.
         batch_size : int, optional
-            Residues per batch: a batch is closed when the next sequence would bring it to as many.  A longer sequence
-            runs alone, with a warning.  Without `batch_size` all run alone.
+            A batch has fewer residues than this.  A longer sequence runs alone, with a warning.  By default every
+            sequence runs alone.
 
         Returns
         -------
@@ -234,29 +234,28 @@ def embed_fasta(
 ) -> CorpusReport:
     """Write the vectors of the proteins of FASTA files: one array per protein, the sum of the layers.
 
-    All sequences are read once beforehand, so that two with one identifier, and those without residues, are found
-    before any work.
+    All sequences are checked first: repeated identifiers and empty sequences raise an error before any work.
 
     Parameters
     ----------
     input : str or path
-        A FASTA file, packed or not, or a folder of them.
+        A FASTA file, compressed or not, or a folder of them.
     output : str or path
-        The file to make: ``.npz``, which appears when it is complete, or ``.h5`` or ``.hdf5``, which can be resumed.
-        Either has one array per protein, named by its identifier: (L, 1024), or (1024,) with `per_protein`.
+        The file to write: ``.npz``, which appears when complete, or ``.h5`` or ``.hdf5``, which can be resumed.  Each
+        protein becomes one array, named by its identifier: (L, 1024), or (1024,) with `per_protein`.
     model : Elmo, str or path
-        The model, loaded or as `numpy_elmo.load` takes it.
+        A loaded model, or what `numpy_elmo.load` takes.
     per_protein : bool
-        Average over the residues.
+        Whether to average over the residues.
     split_char : str
         What separates the fields of a header.
     id_field : int, optional
         The field that is the identifier; see `numpy_elmo.corpus.fasta.Proteins`.
     batch_residues : int
-        Residues that are embedded at a time for npz; a longer protein is embedded alone.  HDF5 has batches of its own,
-        which a resumed run must find again.
+        Most residues in a batch, for npz; a longer protein runs alone.  Batches for HDF5 are fixed, so that a run can
+        be resumed.
     resume : bool
-        Continue an unfinished HDF5 file, if there is one.
+        Whether to continue an unfinished HDF5 file.
     overwrite : bool
         Whether to replace `output` if it exists.
     progress : callable
@@ -270,7 +269,7 @@ def embed_fasta(
     Raises
     ------
     InputError
-        If the sequences cannot be used, and the message names them; or `output` has another suffix.
+        If sequences cannot be used (the message names them), or `output` has another suffix.
     OutputError
         If the file exists, or cannot be written.
     """
@@ -302,7 +301,7 @@ def embed_fasta(
 
 
 def fasta_job(proteins: Proteins, output: PathLike, model: Elmo | PathLike, *, per_protein: bool) -> FileEmbedding:
-    """Return the resumable run from proteins, which are checked here, to an HDF5 file."""
+    """Check the proteins, and return the resumable run that writes them to an HDF5 file."""
     proteins.check()
     pooling: Literal["mean", "none"] = "mean" if per_protein else "none"
     options = EmbedOptions(layers="sum", pooling=pooling, sentence_keys=True)
@@ -325,7 +324,7 @@ def _length(protein: Protein) -> int:
 
 
 def _batches(sequences: Iterable[str], batch_size: int) -> Iterator[list[str]]:
-    """Cut sequences into batches of fewer than `batch_size` residues, or one sequence."""
+    """Cut sequences into batches of fewer than `batch_size` residues, or of one sequence."""
     batch: list[str] = []
     n_residues = 0
     for sequence in sequences:

@@ -51,7 +51,7 @@ __all__ = ["DirectionSubstitutes", "ElmoModel", "WordSubstitutes"]
 
 
 class DirectionSubstitutes(TypedDict):
-    """The likeliest words in the place of a token, in one direction.
+    """The likeliest words in place of a token, in one direction.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class DirectionSubstitutes(TypedDict):
     candidate_words : list of str
         The words.
     logp : list of float
-        Their log-probabilities, falling.
+        Their log-probabilities, in descending order.
     """
 
     candidates: list[int]
@@ -69,7 +69,7 @@ class DirectionSubstitutes(TypedDict):
 
 
 class WordSubstitutes(TypedDict):
-    """The words that the language model expects in the place of a token.
+    """The words that the language model expects in place of a token.
 
     Attributes
     ----------
@@ -161,7 +161,7 @@ class ElmoModel:
         texts : iterable of token lists
             Tokenised sentences.
         warmup : bool
-            Whether to run the first batch once before, so that it does not start from zeros.
+            Whether to run the first batch twice, so that its vectors do not start from zeros.
         layers : {"average", "top", "all"}
             The mean of all layers, the last one, or all.
         session : object, optional
@@ -203,8 +203,8 @@ class ElmoModel:
         Returns
         -------
         ndarray of float32
-            Shape (n_texts, vector_size) or, for "all", (n_texts, n_layers, vector_size); with "all", the layers of a
-            sentence have length 1 together.  A sentence without tokens has zeros.
+            Shape (n_texts, vector_size) or, for "all", (n_texts, n_layers, vector_size); with "all", length 1 is that
+            of all layers together.  A sentence without tokens has zeros.
 
         Raises
         ------
@@ -221,7 +221,7 @@ class ElmoModel:
     def get_elmo_substitutes(
         self, raw_sentences: Iterable[str], topn: int = 3, nodelimiters: bool = True
     ) -> list[list[WordSubstitutes]]:
-        """Return the words that the language model expects in the place of every token.
+        """Return the words that the language model expects in place of every token.
 
         The model must be loaded with ``full=True``; for the softmax file, see `numpy_elmo.LanguageModel.load`.
 
@@ -232,7 +232,7 @@ class ElmoModel:
         topn : int
             Candidates in each direction.
         nodelimiters : bool
-            Whether ``<S>`` and ``</S>`` may not be candidates.
+            Whether to exclude ``<S>`` and ``</S>`` from the candidates.
 
         Returns
         -------
@@ -268,7 +268,7 @@ class ElmoModel:
         ]
 
     def warmup(self, sess: object, texts: Iterable[Sequence[str]]) -> None:
-        """Run some sentences for the state that they leave.
+        """Run sentences only for the state that they leave.
 
         ::
 

@@ -9,7 +9,7 @@ In a pipeline, in place of a bag of words::
     classifier = make_pipeline(ElmoVectorizer("tiny"), LogisticRegression())
     classifier.fit(texts, labels)
 
-It needs scikit-learn, the extra ``sklearn``.
+Install the extra ``sklearn``.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     A text is one sentence; its vector depends on nothing else, and `fit` learns nothing.  The models were trained on
     cased text with punctuation split off, so a `tokenizer` that does this gives better vectors than the default.
 
-    A vectorizer that was given a name or path holds that, not the weights: pickles are small, and the model is loaded
-    at first use.  The two models used last stay in memory, for all vectorizers of the process.  Clones share a loaded
-    model, and pickles contain its weights.
+    Given a name or path, a vectorizer stores only that: pickles are small, and the model is loaded at first use.  The
+    two models used last stay in memory, for all vectorizers of the process.  Given a loaded model, clones share it, and
+    pickles contain its weights.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self
 
     def transform(self, X: Iterable[Any]) -> Array:
-        """Return the vectors of some texts.
+        """Return the vectors of texts.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         ModelNotFoundError, OptionsError, WeightsError
             As for `numpy_elmo.load`.
         InputTypeError
-            If a text is not a string (a missing value, for instance), or the tokenizer returns no list of tokens.
+            If a text is not a string (such as a missing value), or the tokenizer does not return a list of tokens.
         InputError
             If `X` has several columns, or a parameter has a value that is not listed above.
         """
@@ -155,7 +155,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
-        tags.transformer_tags.preserves_dtype = []  # float32, whatever the texts are held in
+        tags.transformer_tags.preserves_dtype = []  # always float32
         tags.requires_fit = False
         return tags
 
@@ -166,7 +166,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _embed(self, sentences: list[Sequence[str]]) -> Array:
         elmo = self.model if isinstance(self.model, Elmo) else _load_shared(_absolute(self.model))
-        # An empty sentence more, so that the number of features is known without texts.
+        # The added empty sentence gives the number of features even without texts.
         vectors = elmo.embed([*sentences, []], layers=self.layers, batch_size=self.batch_size)
         return np.stack([pool(array, self.pooling).reshape(-1) for array in vectors])[:-1]
 

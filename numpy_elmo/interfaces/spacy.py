@@ -3,16 +3,16 @@
 ::
 
     import spacy
-    import numpy_elmo.interfaces.spacy  # where numpy_elmo is not installed
+    import numpy_elmo.interfaces.spacy  # needed only if numpy_elmo is not installed
 
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo", config={"model": "tiny"})
     doc = nlp("They sat on the river bank.")
     doc.tensor  # (tokens, features)
-    doc[5].vector  # of a token
-    doc[2:6].vector, doc.vector  # means over a span and over the text
+    doc[5].vector  # of one token
+    doc[2:6].vector, doc.vector  # means over a span and the text
 
-It needs spaCy, the extra ``spacy``.
+Install the extra ``spacy``.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ElmoComponent:
     ModelNotFoundError, OptionsError, WeightsError
         As for `numpy_elmo.load`.
     InputError
-        If `layers` or `batch_size` has another value.
+        If `layers` or `batch_size` is invalid.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ def use_tensor(doc: Doc) -> Doc:
 
 
 def token_offsets(doc: Doc) -> list[tuple[int, int]]:
-    """Return where the token of each row of ``doc.tensor`` is in ``doc.text``.
+    """Return the place in ``doc.text`` of the token of each row of ``doc.tensor``.
 
     Parameters
     ----------
@@ -174,8 +174,8 @@ def token_offsets(doc: Doc) -> list[tuple[int, int]]:
     Returns
     -------
     list of (int, int)
-        For each token the first character and the one after the last, as `numpy_elmo.corpus.tokenize_with_offsets`
-        gives them.
+        For each token, its first character and the one after its last, as from
+        `numpy_elmo.corpus.tokenize_with_offsets`.
     """
     return [(token.idx, token.idx + len(token)) for token in doc]
 

@@ -1,4 +1,4 @@
-"""Inputs as scripts hold them: columns of texts in lists, arrays, Series or tables with one column; eager tensors."""
+"""Inputs in common containers: texts in lists, arrays, Series or one-column tables, and eager tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy_elmo.corpus.inputs import warn_if_untokenized
 from numpy_elmo.corpus.tokenize import looks_untokenized
 from numpy_elmo.errors import InputError, InputTypeError
 
-# Texts that are looked at to see whether they are tokenised.
+# Texts that are checked for missing tokenisation.
 _SAMPLE = 100
 
 
@@ -42,9 +42,9 @@ def check_texts(
     *,
     tokenize: str = "give ' '.join(numpy_elmo.corpus.tokenize(text)) for each text",
 ) -> list[str]:
-    """Return a column of strings, which are split at spaces.
+    """Return a column of strings that will be split at white space.
 
-    Messages say what to do with lists of tokens and, as a warning, how to tokenise what does not look tokenised.
+    `lists` is the remedy for lists of tokens in the error, `tokenize` the remedy for untokenised text in the warning.
     """
     column = list(check_column(texts, name))
     for row, text in enumerate(column):
@@ -67,5 +67,5 @@ def from_tensorflow(value: Any) -> Any:
     except (AttributeError, NotImplementedError) as error:
         raise InputTypeError(
             "a placeholder or symbolic tensor has no values yet, and no session runs here; give the texts or ids "
-            "themselves, and the vectors to fit or to your session"
+            "themselves, and pass the vectors to fit or to your session"
         ) from error

@@ -17,7 +17,7 @@ Change the import::
 
 The biLM runs on the CPU without gradients, so ``requires_grad=True`` raises an error.  The scalar mixes are parameters:
 they train, ``.to()`` moves them, and `state_dict` holds them under AllenNLP's names, ``scalar_mix_0.gamma`` and
-``scalar_mix_0.scalar_parameters.0``.  Outputs are where the mixes are.  Dropout is applied in training only.
+``scalar_mix_0.scalar_parameters.0``.  Outputs are on the device of the mixes.  Dropout is applied in training only.
 
 `Elmo` loads checkpoints of AllenNLP models.  Those also hold the biLM's weights, which must be the same as in the
 weight file.
@@ -25,7 +25,7 @@ weight file.
 As in AllenNLP, the LSTM state is carried from call to call; ``elmo._elmo_lstm._elmo_lstm.stateful = False`` starts
 every call from zeros.  Masks are boolean, as in AllenNLP 1 and 2.
 
-It needs PyTorch, the extra ``torch``.
+Install the extra ``torch``.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ except ImportError as error:
 
 __all__ = ["Elmo", "ElmoBiLm", "ElmoCharacterEncoder", "ElmoEmbedder", "ScalarMix", "batch_to_ids"]
 
-# What a checkpoint of AllenNLP calls the character vectors, which tell one biLM from another.
+# Name of the character vectors in AllenNLP's checkpoints; comparing them tells one biLM from another.
 _CHARACTERS = "_token_embedder._char_embedding_weights"
 
 
 def batch_to_ids(batch: Iterable[Iterable[str]], max_characters: int = 50) -> Tensor:
-    """Return the character ids of some sentences, a LongTensor of shape (B, longest, max_characters).
+    """Return the character ids of sentences, a LongTensor of shape (B, longest, max_characters).
 
     See `numpy_elmo.interfaces.allennlp.batch_to_ids`.
     """
@@ -102,7 +102,7 @@ class ScalarMix(nn.Module):  # type: ignore[misc]
         self.gamma = nn.Parameter(torch.ones(1), requires_grad=trainable)
 
     def forward(self, tensors: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
-        """Return the mix, (..., 2 P), of some layers; parameters and errors are those of AllenNLP's NumPy mix."""
+        """Return the weighted sum of the layers, (..., 2 P); parameters and errors are those of the NumPy mix."""
         if len(tensors) != self.mixture_size:
             raise InputError(f"this ScalarMix has {self.mixture_size} weights, and the model has {len(tensors)} layers")
         if mask is not None and mask.shape != tensors[0].shape[:-1]:
@@ -150,12 +150,12 @@ class ElmoBiLm(nn.Module):  # type: ignore[misc]
         self._bilm.reset_states()
 
     def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Any]:
-        """Return the vectors of some sentences, on the device of their ids, and carry the state.
+        """Return the vectors of sentences, on the device of their ids, and carry the state.
 
         Parameters
         ----------
         inputs, word_inputs : Tensor of int
-            As for `numpy_elmo.interfaces.allennlp.ElmoBiLm`, which has the errors too.
+            As for `numpy_elmo.interfaces.allennlp.ElmoBiLm`, which also lists the errors.
 
         Returns
         -------
@@ -169,13 +169,13 @@ class ElmoBiLm(nn.Module):  # type: ignore[misc]
         }
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        """Leave out the biLM of an AllenNLP checkpoint, or raise WeightsError if it is another one."""
+        """Drop the biLM of an AllenNLP checkpoint; raise WeightsError if it is not this one."""
         table = state_dict.get(f"{prefix}{_CHARACTERS}")
         if table is not None:  # [262, E]; its first row is padding
             ours = self._token_embedder._encoder.layers.char_cnn.char_embed
             if table.shape[1:] != ours.shape[1:] or not np.allclose(_array(table)[1:], ours, rtol=0, atol=1e-6):
                 raise WeightsError(
-                    f"{prefix}* in this checkpoint is another biLM than the weight file, perhaps a fine-tuned one; "
+                    f"{prefix}* in this checkpoint is not the biLM of the weight file, perhaps a fine-tuned one; "
                     "load the weight file that the checkpoint was trained with"
                 )
         for name in [name for name in state_dict if name.startswith(prefix)]:
@@ -204,7 +204,7 @@ class Elmo(nn.Module):  # type: ignore[misc]
     Parameters
     ----------
     dropout : float
-        Probability of dropping a number of an output, in training.
+        Probability of zeroing an output number in training.
     scalar_mix_parameters : sequence of float, optional
         The L + 1 scalars of every mix, before the softmax; then the mixes are not trained.  By default they start from
         zeros and are trained.
@@ -254,12 +254,12 @@ class Elmo(nn.Module):  # type: ignore[misc]
         self._elmo_lstm.reset_states()
 
     def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Any]:
-        """Return the vectors of some sentences, and carry the state.
+        """Return the vectors of sentences, and carry the state.
 
         Parameters
         ----------
         inputs, word_inputs : Tensor of int
-            As for `numpy_elmo.interfaces.allennlp.Elmo`, which has the errors too.
+            As for `numpy_elmo.interfaces.allennlp.Elmo`, which also lists the errors.
 
         Returns
         -------

@@ -415,7 +415,7 @@ def test_sentences_that_cannot_be_used_are_named_by_their_number_in_the_whole(em
         ({"num_output_representations": 1, "requires_grad": True}, "give requires_grad=False"),
         ({"num_output_representations": 1, "dropout": 1.5}, r"dropout must be in 0\.\.1"),
         ({"num_output_representations": 1, "dropout": float("nan")}, r"dropout must be in 0\.\.1"),
-        ({"num_output_representations": 1, "scalar_mix_parameters": [1.0, 2.0]}, "3 layers need 3 scalars"),
+        ({"num_output_representations": 1, "scalar_mix_parameters": [1.0, 2.0]}, "a mix of 3 layers needs 3 scalars"),
         ({"num_output_representations": 1, "scalar_mix_parameters": [1.0, 2.0, np.inf]}, "finite"),
     ],
 )

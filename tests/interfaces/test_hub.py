@@ -419,7 +419,7 @@ def test_inputs_that_cannot_be_meant_are_errors(elmo: hub.Module) -> None:
 
 def test_an_address_is_refused_with_the_model_to_take_instead() -> None:
     for make in (hub.Module, hub.load):
-        with pytest.raises(ModelNotFoundError, match=r"nothing is fetched.*numpy_elmo\.download\('original'\)"):
+        with pytest.raises(ModelNotFoundError, match=r"nothing is downloaded.*numpy_elmo\.download\('original'\)"):
             make("https://tfhub.dev/google/elmo/3")
 
 

@@ -24,7 +24,7 @@ IDS = batch_to_ids(BATCH)
         (IDS + 1, None, InputError, r"0\.\.261"),
         (IDS[:, ::-1], None, InputError, "before or between its tokens"),
         (IDS, [[1, 0, 2], [1, 2, 3]], InputError, "before or between its tokens"),
-        (IDS, [1, 2], InputError, "two axes at least"),
+        (IDS, [1, 2], InputError, "at least two axes"),
         (IDS, [[0.5]], InputTypeError, "vocab_to_cache"),
     ],
 )

@@ -231,7 +231,7 @@ def test_allennlps_checkpoints_load() -> None:
 
 
 def test_a_checkpoint_of_another_bilm_is_refused() -> None:
-    with pytest.raises(WeightsError, match="another biLM than the weight file"):
+    with pytest.raises(WeightsError, match="not the biLM of the weight file"):
         Elmo(*files(), 1).load_state_dict(allennlps_state_dict(change=0.01))
 
 
@@ -246,7 +246,7 @@ def test_what_does_not_fit_is_named() -> None:
         mix(layers, torch.ones(2, 3))
     with pytest.raises(InputError, match="mixture_size must be"):
         ScalarMix(0)
-    with pytest.raises(InputError, match="3 layers need 3 scalars"):
+    with pytest.raises(InputError, match="a mix of 3 layers needs 3 scalars"):
         ScalarMix(3, initial_scalar_parameters=[1.0])
     with pytest.raises(InputError, match="finite"):
         ScalarMix(1, initial_scalar_parameters=[float("nan")])

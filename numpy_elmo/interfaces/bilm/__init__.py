@@ -15,7 +15,7 @@ In bilm-tf, a session feeds ids to a graph through placeholders::
         feed_dict = {context_character_ids: context_ids}
         vectors = sess.run(elmo_context_input["weighted_op"], feed_dict=feed_dict)
 
-Here a call takes the ids and returns arrays::
+With numpy_elmo, a call takes the ids and returns arrays::
 
     from numpy_elmo.interfaces.bilm import Batcher, BidirectionalLanguageModel, weight_layers
 
@@ -26,9 +26,9 @@ Here a call takes the ids and returns arrays::
 
 ``bilm.data``, ``bilm.model`` and ``bilm.elmo`` are modules here too.  What differs:
 
-* Every call runs the model and carries its state, once.
+* Every call runs the model once, and carries its state.
 * In bilm-tf every placeholder has a state.  Here a model has one, and `BidirectionalLanguageModel.another_input`
-  returns the same model with another.
+  returns the same model with a new state.
 * ``lm_embeddings`` and ``token_embeddings`` are zero at padding.  In bilm-tf the token layer is not.
 * A vocabulary without ``<S>`` or ``</S>``, and an unknown word without ``<UNK>``, raise errors.  In bilm-tf the last
   word of the vocabulary becomes the boundary, and the unknown word becomes padding.
@@ -97,7 +97,7 @@ __all__ = [
 PathLike: TypeAlias = "str | os.PathLike[str]"
 Int32s: TypeAlias = npt.NDArray[np.int32]
 
-# Words of a vocabulary whose vectors are held at once.
+# Words whose vectors are in memory at once.
 _WORDS_AT_A_TIME = 4096
 
 
@@ -111,7 +111,7 @@ class BilmOps(TypedDict):
     lengths : ndarray of int32, shape (n,)
         Tokens of each sentence, without boundaries.
     token_embeddings : ndarray of float32, shape (n, T + 2, P)
-        What the LSTM layers read, with boundaries.
+        Input of the LSTM layers, with boundaries.
     mask : ndarray of bool, shape (n, T)
         True at tokens, False at padding.
     """
@@ -199,7 +199,7 @@ class Vocabulary:
         return self._id_to_word[cur_id]
 
     def decode(self, cur_ids: Iterable[int]) -> str:
-        """Return the words of some ids, joined by spaces."""
+        """Return the words of ids, joined by spaces."""
         return " ".join(self.id_to_word(cur_id) for cur_id in cur_ids)
 
     def encode(self, sentence: str | Sequence[str], reverse: bool = False, split: bool = True) -> Int32s:
@@ -210,7 +210,7 @@ class Vocabulary:
         sentence : str, or sequence of str with ``split=False``
             The sentence.
         reverse : bool
-            Whether the words come last to first, so that the boundaries change places.
+            Whether to reverse the words; then ``</S>`` comes first.
         split : bool
             Whether `sentence` is a string to split at white space.
 
@@ -293,7 +293,7 @@ class UnicodeCharsVocabulary(Vocabulary):
 
 
 class Batcher:
-    """Sentences to character ids.
+    """Turns sentences into character ids.
 
     Parameters
     ----------
@@ -312,7 +312,7 @@ class Batcher:
         self._lm_vocab = UnicodeCharsVocabulary(lm_vocab_file, max_token_length)
 
     def batch_sentences(self, sentences: Iterable[Sequence[str]]) -> Int64s:
-        """Return the ids of some sentences, boundaries added.
+        """Return the ids of sentences, boundaries added.
 
         Parameters
         ----------
@@ -335,7 +335,7 @@ class Batcher:
 
 
 class TokenBatcher:
-    """Sentences to token ids, for models that look tokens up.
+    """Turns sentences into token ids, for models without character inputs.
 
     Parameters
     ----------
@@ -352,7 +352,7 @@ class TokenBatcher:
         self._lm_vocab = Vocabulary(lm_vocab_file)
 
     def batch_sentences(self, sentences: Iterable[Sequence[str]]) -> Int64s:
-        """Return the ids of some sentences, boundaries added.
+        """Return the ids of sentences, boundaries added.
 
         Parameters
         ----------
@@ -378,22 +378,22 @@ class BidirectionalLanguageModel:
     """The model.  A call takes ids and returns vectors.
 
     As in bilm-tf, the LSTM state is carried from call to call: sentence k of a call starts from the state that sentence
-    k of the last call left, and rows that a call lacks keep their state.  `reset_states` starts from zeros again.  Only
-    one thread may use the state; `another_input` gives a second thread its own.
+    k of the last call left, and rows missing from a call keep their state.  `reset_states` starts from zeros again.
+    Only one thread may use the state; `another_input` gives a second thread its own.
 
     Parameters
     ----------
     options_file : str or path
-        The model's options.  Without character inputs, only their ``"lstm"`` counts.
+        The model's options.  Without character inputs, only ``"lstm"`` is read.
     weight_file : str or path
         The model's weights.
     use_character_inputs : bool
-        Whether ids are of characters (`Batcher`) or of tokens (`TokenBatcher`).
+        Whether ids are character ids (`Batcher`) or token ids (`TokenBatcher`).
     embedding_weight_file : str or path, optional
         File with the dataset ``embedding``, one row per token: written by `dump_token_embeddings`, or the weights of a
         model that was trained on token ids.  By default the weight file; not read with character inputs.
     max_batch_size : int
-        Most sentences in a call.
+        Most sentences per call.
 
     Raises
     ------
@@ -451,7 +451,7 @@ class BidirectionalLanguageModel:
         return other
 
     def __call__(self, ids: npt.ArrayLike) -> BilmOps:
-        """Return the vectors of some sentences, and carry the state.
+        """Return the vectors of sentences, and carry the state.
 
         Parameters
         ----------
@@ -502,7 +502,7 @@ class BidirectionalLanguageModel:
         check_range(array, self._n_ids)
         present = present_tokens(array, of_characters=of_characters)
         if array.shape[1] < 2 or not present[:, 1].all():
-            raise InputError("a sentence has fewer than two tokens; the boundaries <S> and </S> belong to the ids")
+            raise InputError("a sentence has fewer than two tokens; include the boundaries <S> and </S> in the ids")
         return array, present
 
 
@@ -518,7 +518,7 @@ def weight_layers(
 ) -> WeightedLayers:
     """Mix a model's layers.
 
-    In bilm-tf the weights are variables, zero at first.  Here trained values are given::
+    In bilm-tf the weights are variables, zero at first.  Here, pass trained values::
 
         mix = {"weights": [0.2, -0.1, 0.4], "gamma": 1.3}
         vectors = weight_layers("input", bilm(context_ids), **mix)["weighted_op"]
