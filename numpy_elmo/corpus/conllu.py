@@ -1,4 +1,4 @@
-"""Tables with one token a row: CoNLL-U, the format of Universal Dependencies, and other CoNLL columns."""
+"""Tables with one token per row: CoNLL-U, the format of Universal Dependencies, and other CoNLL columns."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def read_conllu(path: str | os.PathLike[str], *, encoding_errors: EncodingErrors
     Parameters
     ----------
     path : str or path
-        The file in UTF-8, packed (gzip, bzip2, xz) or not, or ``-`` for standard input.
+        The file in UTF-8, compressed (gzip, bzip2, xz) or not, or ``-`` for standard input.
     encoding_errors : {"strict", "replace"}
-        What to do with bytes that are not UTF-8: refuse the file, or read U+FFFD in their place.
+        What to do with bytes that are not UTF-8: refuse the file, or replace them by U+FFFD.
 
     Yields
     ------
     list of str
-        The FORM column of a sentence's words, at least one.  Sentences are read when they are asked for.
+        The FORM column of a sentence's words, at least one.  Sentences are read lazily.
 
     Raises
     ------
     InputError
-        If the file cannot be read, is not UTF-8, or a row is not one of CoNLL-U: fewer than two columns between tabs,
-        an empty FORM, an ID that is none, or words whose IDs do not count 1, 2, 3, ...; or if the words of a sentence
-        are withheld (every FORM is ``_``).  The message names the line.
+        If the file cannot be read, is not UTF-8, or a row is not CoNLL-U: fewer than two columns between tabs, an
+        empty FORM, an invalid ID, or words whose IDs do not count 1, 2, 3, ...; or if the words of a sentence are
+        withheld (every FORM is ``_``).  The message names the line.
 
     References
     ----------
@@ -48,7 +48,7 @@ def read_conllu(path: str | os.PathLike[str], *, encoding_errors: EncodingErrors
 
 
 def conllu_sentences(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the words of each sentence of CoNLL-U, with the number of its last line."""
+    """Yield the number of the last line and the words of each sentence of CoNLL-U."""
     number, all_withheld = 0, True
     for number, words in _sentences(lines, lambda row, n, k: _word(row, n, f"{name}, line {k}")):
         is_withheld = set(words) == {"_"}
@@ -61,7 +61,7 @@ def conllu_sentences(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tu
 
 
 def column_sentences(lines: Iterable[tuple[int, str]], name: str, column: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield the tokens of each sentence of a table with one token a row, with the number of its last line."""
+    """Yield the number of the last line and the tokens of each sentence of a table with one token per row."""
 
     def token(row: str, _: int, number: int) -> str | None:
         if is_no_token(row):
@@ -78,7 +78,7 @@ def column_sentences(lines: Iterable[tuple[int, str]], name: str, column: int) -
 
 
 def is_no_token(row: str) -> bool:
-    """Say whether a row of CoNLL columns is a comment or the mark of a document."""
+    """Say whether a row of CoNLL columns is a comment or marks a document."""
     return _COMMENT.match(row) is not None or row.startswith("-DOCSTART-")
 
 
@@ -101,13 +101,13 @@ def _sentences(
 
 def _withheld(name: str, number: int) -> InputError:
     return InputError(
-        f"{name}, line {number}: the words of this sentence are withheld, every FORM is an underscore; put them in "
+        f"{name}, line {number}: the words of this sentence are withheld, every FORM is an underscore; insert them "
         "with the script of the treebank first"
     )
 
 
 def _word(row: str, expected: int, where: str) -> str | None:
-    """Return the word of a row, or None where the row is no word's."""
+    """Return the word of a row, or None if it has none."""
     if row.startswith("#"):
         return None
     columns = row.split("\t")
@@ -117,10 +117,10 @@ def _word(row: str, expected: int, where: str) -> str | None:
     if _NO_WORD.fullmatch(identifier):
         return None
     if not _WORD.fullmatch(identifier):
-        raise InputError(f"{where}: {identifier!r} is no ID; the first column of CoNLL-U holds 1, 1-2 or 1.1")
-    if identifier != str(expected):  # of any number of digits
+        raise InputError(f"{where}: {identifier!r} is not an ID; the first column of CoNLL-U holds 1, 1-2 or 1.1")
+    if identifier != str(expected):  # as strings: int() refuses too many digits
         raise InputError(
-            f"{where}: word {identifier:.20} stands where word {expected} should; a blank line ends a sentence, and "
+            f"{where}: found word {identifier:.20} instead of word {expected}; a blank line ends a sentence, and "
             "its words are numbered from 1"
         )
     if not form.strip():

@@ -1,8 +1,8 @@
-"""From files of text to one HDF5 file of vectors; bounded memory, resumable.
+"""Embed text files into one HDF5 file, in bounded memory; runs can be resumed.
 
 A run reads the text once, lays out the whole file (see `numpy_elmo.corpus.resume`), and fills it window by window.  A
-window is some sentences that run together, sorted by length, so where windows begin decides the last bits of the
-vectors.  Checkpoints are made between windows, and a resumed run cuts the rest of the text into the same windows.
+window is a set of sentences that run together, sorted by length, so the last bits of the vectors depend on where
+windows begin.  Checkpoints are made between windows, and a resumed run cuts the rest of the text into the same windows.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from numpy_elmo.network.batching import batches, bounded_batches
 from numpy_elmo.network.checks import as_int
 from numpy_elmo.network.state import CarriedState
 
-# Sentences that are held with their vectors between reading and writing; longer runs sort better by length.
+# Most sentences in a window; with more, sorting by length wastes less.
 WINDOW = 1024
 
-# The same for tokens: at the published size, the vectors of so many are 400 MB.
+# Most tokens in a window: at the published size, their vectors are 400 MB.
 WINDOW_TOKENS = 1 << 15
 
-# Raised when unfinished files of an earlier version can no longer be resumed.
+# Increase it when unfinished files of earlier versions can no longer be resumed.
 FORMAT = 3
 
 Progress: TypeAlias = Callable[[CorpusReport], object]
@@ -58,7 +58,7 @@ Progress: TypeAlias = Callable[[CorpusReport], object]
 
 @dataclass(frozen=True)
 class EmbedOptions:
-    """What to make of each sentence.
+    """How each sentence is embedded and stored.
 
     Attributes
     ----------
@@ -69,13 +69,13 @@ class EmbedOptions:
     batch_size : int
         Sentences that run together.
     pooling : {"mean", "max", "none"}
-        Keep a vector per token, or make one per sentence.
+        How to combine the vectors of a sentence into one; "none" keeps one per token.
     dtype : {"float32", "float16"}
         Precision to store.
     sentence_keys : bool
         Name the datasets by their sentences instead of numbers.
     sentence_map : bool
-        Write ``sentence_to_index``, if the datasets have numbers.  It is held in memory.
+        Write ``sentence_to_index`` (only for numbered datasets).  It is built in memory.
     """
 
     layers: Literal["all", "top", "average", "sum"] | int = "all"
@@ -87,30 +87,30 @@ class EmbedOptions:
     sentence_map: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("layers", "batch_size"):  # of NumPy or pandas, which JSON doesn't know
+        for name in ("layers", "batch_size"):  # JSON cannot store integers of NumPy or pandas
             object.__setattr__(self, name, as_int(getattr(self, name)))
 
 
 class FileEmbedding:
-    """A run from files to a file.
+    """A run that embeds text files into one HDF5 file.
 
     Parameters
     ----------
     inputs : CorpusInputs
-        The text.  It is read once, so a pipe will do.
+        The text.  It is read once, so it can be a pipe.
     output : str or path
-        The HDF5 file to make.
+        The HDF5 file to write.
     elmo : Elmo
         The model.
     options : EmbedOptions, optional
-        What to make of each sentence.
+        How each sentence is embedded and stored.
 
     Attributes
     ----------
     report : CorpusReport
-        What was done so far, by this run and those that it resumes.
+        What has been embedded, by this run and those that it resumes.
     total : CorpusReport
-        What will be done; known when `run` first calls `progress`.
+        The whole text; known when `run` first calls `progress`.
     n_kept : int
         Sentences that a resumed run need not embed again.
     n_bytes : int
@@ -130,7 +130,7 @@ class FileEmbedding:
         self.n_features = elmo.vector_size
         self._elmo = elmo
         self._options = options or EmbedOptions()
-        elmo.embed([], layers=self._options.layers, batch_size=self._options.batch_size)  # raises if they are wrong
+        elmo.embed([], layers=self._options.layers, batch_size=self._options.batch_size)  # checks both before any work
         self._fingerprint: dict[str, Any] = {
             "version": FORMAT,
             "model": model_digest(elmo),
@@ -156,9 +156,9 @@ class FileEmbedding:
         overwrite : bool
             Replace a finished file; without `resume`, replace an unfinished run as well.
         checkpoint_seconds : float
-            Time between checkpoints; a run that is killed loses no more than this and a window.
+            Time between checkpoints; a run that is killed loses at most this plus one window.
         progress : callable
-            Called with the report when the file is laid out, and after every window.
+            Called with the report once the file is laid out, and after every window.
 
         Returns
         -------
@@ -169,8 +169,8 @@ class FileEmbedding:
         InputError
             If the text cannot be used.
         OutputError
-            If the file exists, was made from something else, or cannot be written.  After this and whatever else ends
-            a run early, all whole windows are kept.
+            If the file exists, was made from something else, or cannot be written.  A run that ends early, for this or
+            any other reason, keeps its finished windows.
         """
         target = check_target(self.output, overwrite=overwrite or resume, inputs=self.inputs.paths)
         with ExitStack() as stack:
@@ -186,14 +186,14 @@ class FileEmbedding:
                     )
             with _spool(target) as spool:
                 if part is not None and resume:
-                    self._check(part.path, part.made_with)  # before the text is read
+                    self._check(part.path, part.made_with)  # fail before reading the text
                     self._read(spool)
                     self._check(part.path, part.made_with)
                 else:
                     lay_out = partial(self._lay_out, spool=spool)
                     part = stack.enter_context(PartFile.laid_out(target, lay_out, overwrite=part is not None))
                 try:
-                    check_target(target, overwrite=overwrite)  # not at the end, after days
+                    check_target(target, overwrite=overwrite)  # fail now, not after days
                     self._fill(part, spool, checkpoint_seconds, progress)
                     part.finish(overwrite=overwrite)
                 except BaseException:
@@ -206,7 +206,7 @@ class FileEmbedding:
         """Return the report of a finished file, if it is what this run would make."""
         made = made_with(target)
         if made is None:
-            check_target(target)  # raises, for it exists
+            check_target(target)  # raises, because it exists
         else:
             self._check(target, made)
             with _spool(target) as spool:
@@ -317,29 +317,29 @@ class FileEmbedding:
                 with suppress(ElmoError):
                     part.keep(latest)
             raise
-        if latest.n_done > part.checkpoint.n_done:  # in case that the file cannot be renamed
+        if latest.n_done > part.checkpoint.n_done:  # in case the file cannot be renamed
             part.keep(latest)
 
     def _windows(self, sentences: Iterator[Sentence]) -> Iterator[list[Sentence]]:
-        if self._options.state == "carry":  # the cut into batches is part of the result
+        if self._options.state == "carry":  # the vectors depend on how the text is cut into batches
             return batches(sentences, self._options.batch_size)
         return bounded_batches(sentences, WINDOW, lambda sentence: len(sentence.tokens), WINDOW_TOKENS)
 
 
 @contextmanager
 def _spool(target: Path) -> Iterator[IO[str]]:
-    """Give a nameless file for the text, which is gone at the end, whatever happens."""
+    """Yield a temporary file for the text, without a name in its folder, and delete it at the end."""
     with output_errors(target):
         spool = tempfile.TemporaryFile("w+", dir=target.parent, encoding="ascii", newline="\n")  # noqa: SIM115
     try:
         yield spool
     finally:
-        with suppress(OSError):  # on a full disk, what could not be written is tried once more
+        with suppress(OSError):  # on a full disk, closing tries to write again
             spool.close()
 
 
 def format_bytes(n_bytes: float) -> str:
-    """Return a number of bytes as people read it.
+    """Return a number of bytes in readable units.
 
     Examples
     --------

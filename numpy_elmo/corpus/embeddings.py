@@ -1,4 +1,4 @@
-"""Reading the vectors of sentences back from the files that hold them: HDF5 and npz."""
+"""Reading sentence vectors from HDF5 and npz files."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from numpy_elmo.files.places import to_path
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.checks import check_tokens
 
-# What a library raises on a damaged file.
+# What h5py, NumPy and zipfile raise for a damaged file.
 _DAMAGE = (*HDF5_ERRORS, *NPZ_ERRORS, AttributeError)
 
 _DIGITS = re.compile(r"([0-9]+)")
-_NUMBERED = re.compile(r"(arr_)?[0-9]+")  # "7" in HDF5, "arr_7" as numpy.savez has it
-_ATTRIBUTE = "numpy_elmo"  # what the file was made with, in ours
+_NUMBERED = re.compile(r"(arr_)?[0-9]+")  # "7" in HDF5, "arr_7" from numpy.savez
+_ATTRIBUTE = "numpy_elmo"  # what a file of numpy_elmo was made with
 _ORIGINAL_ID = "original_id"  # an attribute of SeqVec's datasets
 
 
 class EmbeddingFile(Sequence[Array]):
-    """Vectors of sentences in a file, each read when it is asked for.  Made by `load_embeddings`.
+    """Sentence vectors in a file, each read on access; made by `load_embeddings`.
 
     Use it in a ``with`` statement, or `close` it.
 
     Attributes
     ----------
     keys : tuple of str
-        Names of the datasets, in order; of pooled sentences, the numbers of their rows.
+        Names of the datasets, in order; for pooled sentences, their row numbers.
     rows : mapping from str to int
-        Number of every sentence by what names it in the file; of equal sentences it is the last.
+        Number of each sentence by its name in the file; of equal sentences, the last.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class EmbeddingFile(Sequence[Array]):
 
         with load_embeddings("vectors.hdf5") as embeddings:
             embeddings[0]  # the first sentence
-            embeddings["She sat on the river bank"]  # where the file knows its sentences
+            embeddings["She sat on the river bank"]  # if the file stores its sentences
             embeddings[["She", "sat", "on", "the", "river", "bank"]]  # the same, by its tokens
             embeddings.sentence(0)  # "She sat on the river bank"
             for vectors in embeddings: ...
@@ -114,15 +114,15 @@ class EmbeddingFile(Sequence[Array]):
     def __getitem__(self, which: SupportsIndex | str | Iterable[str] | slice) -> Array | list[Array]:
         """Return the vectors of a sentence, or of a slice of sentences.
 
-        A sentence is given by its number from 0, as a string or as a list of tokens.  A string is looked for among the
-        sentences that the file knows and the names of its datasets: as it is, with single spaces, and tokenised.
+        A sentence is given by its number from 0, as a string or as a list of tokens.  A string is looked up among the
+        stored sentences and the names of the datasets: as it is, with single spaces, and tokenised.
 
         Raises
         ------
         VectorsNotFoundError
             If there is no such sentence.
         InputTypeError
-            If it is none of these.
+            If it has another type.
         InputError
             If its vectors cannot be read.
         """
@@ -131,7 +131,7 @@ class EmbeddingFile(Sequence[Array]):
         return self._vectors(self._row(which))
 
     def sentence(self, number: SupportsIndex) -> str | None:
-        """Return a sentence by its number; None if the file does not know it, or an equal one comes later.
+        """Return a sentence by its number; None if it is not stored, or an equal one comes later.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class EmbeddingFile(Sequence[Array]):
         return self._by_number.get(self._checked(index(number)))
 
     def offsets(self, which: SupportsIndex | str | Iterable[str]) -> list[tuple[int, int]] | None:
-        """Return where each token of a sentence is in the raw text; None if the text was not tokenised by the run.
+        """Return the place of each token in the raw text, [first, end); None if it was not tokenised by the run.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class EmbeddingFile(Sequence[Array]):
 
     @cached_property
     def _by_words(self) -> dict[str, int]:
-        """Sentences with single spaces."""
+        """Row by sentence, with single spaces."""
         return {" ".join(sentence.split()): row for sentence, row in self.rows.items()}
 
     @cached_property
@@ -210,14 +210,13 @@ def load_embeddings(path: str | os.PathLike[str]) -> EmbeddingFile:
 
     * what ``numpy-elmo embed`` and `VectorFile` write, pooled or not, by number and by sentence;
     * HDF5 in the layout of ``allennlp elmo``, of bilm-tf and of structural probes: datasets ``"0"``, ``"1"``, ...,
-      and ``sentence_to_index`` for lookup by sentence where it is there;
-    * HDF5 with any other names, in groups or not, such as sentences, documents, or proteins as SeqVec writes them,
-      which are looked up by the attribute ``original_id`` too;
-    * npz: arrays ``arr_0``, ``arr_1``, ... or of any other names.  Arrays that are pickled Python objects are not read.
+      and ``sentence_to_index``, if present, for lookup by sentence;
+    * HDF5 with any other names, in groups or not, such as sentences, documents, or the proteins of SeqVec, which can
+      also be looked up by the attribute ``original_id``;
+    * npz: arrays ``arr_0``, ``arr_1``, ... or any other names.  Pickled Python objects are not read.
 
-    Sentences come in the order of the numbers in their names, 2 before 10, whatever is between these; names of npz
-    without numbers in the order of the file.  Every name can be looked up.  Arrays that hold no vectors, such as
-    labels, are left out.
+    Sentences are sorted by the numbers in their names, 2 before 10; names of npz without numbers keep the order of the
+    file.  Every name can be looked up.  Arrays that are not vectors, such as labels, are left out.
 
     Parameters
     ----------
@@ -302,9 +301,9 @@ def _read_hdf5(file: h5py.File, name: str) -> EmbeddingFile:
 
 
 def _dataset_names(file: h5py.File, names: list[str], name: str) -> list[str]:
-    """Return the names of the datasets that hold vectors.  A slash in a sentence makes groups, so it may lie deep."""
+    """Return the names of the datasets of vectors, in groups too: a slash in a sentence makes a group."""
     if all(map(_NUMBERED.fullmatch, names)) and all(isinstance(_at(file, key), h5py.Dataset) for key in _sample(names)):
-        return names  # a corpus has millions, and opening each takes time
+        return names  # opening each of millions would take long
     if {"char_embed", "RNN_0"} & set(names):
         raise InputError(f"{name} holds no vectors of sentences; is it a model's weight file?")
     found: list[str] = []
@@ -321,7 +320,7 @@ def _dataset_names(file: h5py.File, names: list[str], name: str) -> list[str]:
 
 
 def _sentences(file: h5py.File, rows: Mapping[str, int], name: str) -> dict[str, int]:
-    """Return the place of every sentence that the file knows."""
+    """Return the row of each stored sentence."""
     if SENTENCE_MAP not in file:
         return {}
     text = _at(file, SENTENCE_MAP, to_read="texts")
@@ -333,7 +332,7 @@ def _sentences(file: h5py.File, rows: Mapping[str, int], name: str) -> dict[str,
 
 
 def _at(file: h5py.File, path: str, *, to_read: Literal["numbers", "texts"] | None = None) -> Any:
-    """Return what is in the file itself, of a size that it can have there, and if it is to be read, packed safely."""
+    """Return an item; raise InputError if it is elsewhere, larger than this file can hold, or unsafe to read."""
     problem = place_problem(file, path)
     if to_read and not problem:
         problem = item_problem(file[path], texts=to_read == "texts")
@@ -343,7 +342,7 @@ def _at(file: h5py.File, path: str, *, to_read: Literal["numbers", "texts"] | No
 
 
 def _sample(names: list[str]) -> list[str]:
-    """Return all names, or of very many one in so many, and the last."""
+    """Return at most about 10,000 of the names, evenly spaced, and the last."""
     return [*names[:: 1 + len(names) // 10_000], *names[-1:]]
 
 
@@ -356,7 +355,7 @@ def _text(value: object) -> str:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a key that sorts numbers by their size, at any place in a name."""
+    """Return a key that sorts the numbers in names by value."""
     parts = _DIGITS.split(name)
     digits = [part.lstrip("0") for part in parts]
     return [(len(digits[k]), digits[k]) if k % 2 else (0, part) for k, part in enumerate(parts)]

@@ -1,4 +1,4 @@
-"""FASTA as it occurs: records of one or several files, with identifiers that tell them apart."""
+"""FASTA files: their records, and the identifiers of their proteins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy_elmo.errors import InputError
 from numpy_elmo.files.places import to_path
 from numpy_elmo.network.checks import first
 
-# A residue; and what is between residues: white space, gaps of an alignment, the mark of the end.
+# Residues, and what may be between them: white space, gaps of an alignment, and *, which marks the end.
 _RESIDUES = re.compile(r"[A-Za-z\s.*-]*")
 _BETWEEN = re.compile(r"[\s.*-]")
 
@@ -39,7 +39,7 @@ class FastaRecord(NamedTuple):
 
 
 class Protein(NamedTuple):
-    """A sequence and the identifier that it is stored by."""
+    """A sequence and the identifier that it is stored under."""
 
     identifier: str
     sequence: str
@@ -71,25 +71,25 @@ def fasta_records(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Fasta
 class Proteins:
     """The sequences of a FASTA file, or of all FASTA files in a folder and the folders in it.
 
-    Iterating reads them, each when it is asked for.
+    Iterating reads them one by one.
 
     Parameters
     ----------
     path : str or path
-        A file, packed or not, or a folder.  In a folder, files count whose names end in ``.fa``, ``.faa`` or ``.fas``
-        or hold ``fasta``.
+        A file, compressed or not, or a folder.  In a folder, files are read whose names end in ``.fa``, ``.faa`` or
+        ``.fas`` or contain ``fasta``.
     split_char : str
         What separates the fields of a header.
     id_field : int, optional
-        The field that is the identifier, from 0; -1 for the whole header.  By default field 1 where the header has
-        one (the accession in ``sp|P12345|NAME``), else the first word.
+        The field that is the identifier, from 0; -1 for the whole header.  By default field 1 if the header has one
+        (the accession in ``sp|P12345|NAME``), else the first word.
 
     Attributes
     ----------
     files : tuple of str
         The files.
     n_sequences, n_residues : int
-        How many there are, once `check` has read them.
+        Their numbers, after `check` has read them.
 
     Raises
     ------
@@ -115,7 +115,7 @@ class Proteins:
             yield protein
 
     def check(self) -> None:
-        """Read all sequences; raise InputError if one has no residues, two share an identifier, or there is none."""
+        """Read all sequences; raise InputError if one has no residues, two share an identifier, or there are none."""
         places: dict[str, str] = {}
         repeated: defaultdict[str, list[str]] = defaultdict(list)
         empty: list[str] = []
@@ -131,13 +131,13 @@ class Proteins:
         if repeated:
             shown = [f"{name!r} ({', '.join([places[name], *more])})" for name, more in repeated.items()]
             raise InputError(
-                f"{len(repeated)} identifier(s) occur more than once: {first(shown)}; give each sequence one of its "
+                f"{len(repeated)} identifier(s) occur more than once: {first(shown)}; give each sequence its "
                 "own, or choose another field of the headers (id_field=N, or -1 for the whole header)"
             )
         if empty:
             raise InputError(f"{len(empty)} sequence(s) have no residues: {first(empty)}; remove them")
         if not self.n_sequences:
-            raise InputError(f"{self.files[0]} holds no sequence; give FASTA, records that begin with >")
+            raise InputError(f"{self.files[0]} holds no sequence; give FASTA records, which begin with >")
 
     def _located(self) -> Iterator[tuple[str, Protein]]:
         for file in self.files:

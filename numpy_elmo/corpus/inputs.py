@@ -1,4 +1,4 @@
-"""The one reader of text: files of any accepted format as one stream of tokenised sentences."""
+"""Text files of all accepted formats as one stream of tokenised sentences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from numpy_elmo.corpus.conllu import column_sentences, conllu_sentences, is_no_token
 from numpy_elmo.corpus.fasta import fasta_records
-from numpy_elmo.corpus.text import STDIN as STDIN  # noqa: PLC0414 -- of the inputs, too
+from numpy_elmo.corpus.text import STDIN as STDIN  # noqa: PLC0414 -- exported here too
 from numpy_elmo.corpus.text import EncodingErrors, file_name, read_lines
 from numpy_elmo.corpus.tokenize import looks_untokenized, tokenize_with_offsets
 from numpy_elmo.errors import InputError, InputWarning
@@ -24,11 +24,11 @@ Format: TypeAlias = Literal["auto", "text", "conllu", "conll", "json", "fasta"]
 BlankLines: TypeAlias = Literal["error", "empty", "skip"]
 Offsets: TypeAlias = list[tuple[int, int]]
 
-# Line numbers that a message names.
+# Most fields that a message names.
 _NAMED_LINES = 10
 
-# Lines that are looked at to recognise a format, not counting comments, of which there may be some pages; and sentences
-# to see whether text is tokenised.
+# Lines read to recognise a format, not counting comments; most lines read, comments included; and sentences checked for
+# missing tokenisation.
 _HEAD = 50
 _COMMENTS = 2000
 _SAMPLE = 100
@@ -46,7 +46,7 @@ _CONLLU_ROW = re.compile(r"[0-9]+([-.][0-9]+)?(\t[^\t]*){9}")
 _BIO = re.compile(r"[BIESLUO]|[BIESLU]-\S+")
 _TAG = re.compile(r"[A-Z][A-Z0-9$|_.-]*|[^\w\s]+")
 _PRINTED_LIST = re.compile(
-    r"\[+\s*['\"].*['\"]\s*,?\s*\]+ | \[\]  # ['a', 'b'], of NumPy or nested, too"
+    r"\[+\s*['\"].*['\"]\s*,?\s*\]+ | \[\]  # ['a', 'b'], also nested or from NumPy"
     "\n"
     r"| \((['\"]).*\1(,\ ?(['\"]).*\3|,)\) | \[\[?[0-9]+(,\ ?[0-9]+)+\].*  # ('a', 'b') and [1, 2]"
     "\n"
@@ -59,17 +59,17 @@ _TAGGED = re.compile(r"\S+[/_]([A-Z][A-Z$|-]*|[^\w\s]{1,2})")  # bank/NN
 
 
 class Sentence(NamedTuple):
-    """A sentence as it is in its file.
+    """A sentence of a file.
 
     Attributes
     ----------
     text : str
-        The name to look it up by: the line without white space around it; the tokens with spaces between them where
-        they were not separated by spaces (CoNLL, `tokenize`); the identifier of a FASTA record.
+        The name to look it up by: the stripped line; the tokens joined by spaces, for CoNLL and `tokenize`; the
+        identifier of a FASTA record.
     tokens : list of str
         Its tokens.
     offsets : list of (int, int), optional
-        Where each token is in its line (or in the string of a JSON line), if it was tokenised here.
+        The place of each token in its line (or JSON string), [first, end), if `tokenize` split it.
     """
 
     text: str
@@ -79,21 +79,21 @@ class Sentence(NamedTuple):
 
 @dataclass(frozen=True)
 class CorpusInputs:
-    r"""Files that make up one corpus, in this order.
+    r"""The files of a corpus, in order; iterating yields their sentences.
 
     Attributes
     ----------
     paths : tuple of str or path
-        The files in UTF-8, packed with gzip, bzip2 or xz or not; ``-`` for standard input.
+        The files in UTF-8, plain or compressed with gzip, bzip2 or xz; ``-`` for standard input.
     format : {"auto", "text", "conllu", "conll", "json", "fasta"}
-        One sentence per line with tokens between white space; CoNLL-U; other columns with one token per row and a blank
-        line after each sentence; JSON lines; or FASTA, one residue per token, in capitals, without gaps and ``*``.
-        ``"auto"`` tells by the name or the first lines, and refuses what looks like other columns.
+        One sentence per line, tokens separated by white space; CoNLL-U; other columns with one token per row and a
+        blank line after each sentence; JSON lines; or FASTA: one residue per token, in capitals, no gaps, no ``*``.
+        ``"auto"`` recognises the format by the name or the first lines, and refuses what looks like other columns.
     blank_lines : {"error", "empty", "skip"}
-        What a sentence without tokens is: an error, an empty sentence, or nothing.  In CoNLL files blank lines
-        separate.
+        How to treat a sentence without tokens: as an error, as an empty sentence, or not at all.  In CoNLL files
+        blank lines separate sentences.
     encoding_errors : {"strict", "replace"}
-        What to do with bytes that are not UTF-8: refuse the file, or read U+FFFD in their place.
+        What to do with bytes that are not UTF-8: refuse the file, or replace them by U+FFFD.
     column : int
         The column of the tokens in ``format="conll"``, from 0.
     json_field : str, optional
@@ -121,16 +121,16 @@ class CorpusInputs:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """How the files are read: all but their names."""
+        """The arguments that say how the files are read: all but `paths`."""
         return {name: value for name, value in asdict(self).items() if name not in ("paths", "start", "stop")}
 
     def __iter__(self) -> Iterator[Sentence]:
-        """Read the sentences, each when it is asked for.
+        """Read the sentences lazily.
 
         Raises
         ------
         InputError
-            If a file cannot be read, or a line cannot be used; the message names it.  Blank lines are named together,
+            If a file cannot be read, or a line cannot be used; the message names it.  Blank lines are reported together
             at the end of their file.
         """
         for path in self.paths:
@@ -144,7 +144,7 @@ class CorpusInputs:
                 raise InputError(f"{file_name(path)} has {len(blank)} blank line(s): {first(blank)}; {_BLANK_REMEDY}")
 
     def _read(self, path: str | os.PathLike[str]) -> Iterator[tuple[int, Sentence]]:
-        """Yield the sentences of a file, those without tokens too, with the numbers of their lines."""
+        """Yield line number and sentence for all sentences of a file, including those without tokens."""
         name = file_name(path)
         lines = read_lines(path, encoding_errors=self.encoding_errors)
         head = _head(lines)
@@ -166,7 +166,7 @@ class CorpusInputs:
         return sentences if self.tokenize else _watched(sentences, name)
 
     def _format(self, name: str, head: list[str]) -> Format:
-        """Return the format of a file by its name and its first lines, or say what it is and is not read."""
+        """Return the format of a file by its name and first lines; raise InputError if it is not a readable one."""
         if self.format != "auto":
             return self.format
         if self.json_field is not None:
@@ -202,12 +202,12 @@ class CorpusInputs:
             return self._from_text(value)
         if isinstance(value, list) and all(isinstance(token, str) for token in value):
             return Sentence(" ".join(value), value)
-        raise InputError(f"{where} holds {type(value).__name__} where a string or a list of strings belongs")
+        raise InputError(f"{where} holds {type(value).__name__} instead of a string or a list of strings")
 
 
 @dataclass(frozen=True)
 class CorpusPart(CorpusInputs):
-    """Some of the sentences of a corpus.
+    """A range of the sentences of a corpus.
 
     Attributes
     ----------
@@ -219,7 +219,7 @@ class CorpusPart(CorpusInputs):
     stop: int = 0
 
     def __iter__(self) -> Iterator[Sentence]:
-        """Read the sentences; those before them are skipped."""
+        """Read the sentences from `start` to `stop`."""
         return islice(super().__iter__(), self.start, self.stop)
 
 
@@ -241,14 +241,14 @@ def read_sentences(
     Parameters
     ----------
     path : str or path
-        The file, or ``-`` for standard input.  Files packed with gzip, bzip2 or xz are unpacked.
+        The file, or ``-`` for standard input.  Files compressed with gzip, bzip2 or xz are unpacked.
     format, blank_lines, encoding_errors, column, json_field, tokenize
         As for `CorpusInputs`; a blank line of text is an empty sentence.
 
     Yields
     ------
     list of str
-        The tokens of a sentence.  Lines are read when they are asked for.
+        The tokens of a sentence.  Lines are read lazily.
 
     Raises
     ------
@@ -267,7 +267,7 @@ def read_sentences(
 
 
 def warn_if_untokenized(n_glued: int, n_tokens: int, name: str, remedy: str = "give tokenize=True") -> None:
-    """Warn of text in which at least one token in thirty should be two."""
+    """Warn if at least one token in thirty should have been split."""
     if n_tokens < 3 or 30 * n_glued < n_tokens:
         return
     warnings.warn(
@@ -283,7 +283,7 @@ def _joined(sentences: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, S
 
 
 def _watched(sentences: Iterable[tuple[int, Sentence]], name: str) -> Iterator[tuple[int, Sentence]]:
-    """Pass sentences on, with a warning if the first ones do not look tokenised."""
+    """Yield the sentences, and warn if the first ones do not look tokenised."""
     n_glued = n_tokens = n_sentences = 0
     for n_sentences, (number, sentence) in enumerate(sentences, 1):
         if n_sentences <= _SAMPLE:
@@ -297,7 +297,7 @@ def _watched(sentences: Iterable[tuple[int, Sentence]], name: str) -> Iterator[t
 
 
 def _head(lines: Iterator[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Read the first lines, as many as it takes to recognise a format."""
+    """Read as many lines as it takes to recognise a format."""
     head: list[tuple[int, str]] = []
     n_others = 0
     for number, line in islice(lines, _COMMENTS):
@@ -336,7 +336,7 @@ def _recognised(name: str, lines: list[str]) -> Format:
         )
     if (column := _words_column(lines)) is not None:
         raise InputError(
-            f"{name} looks like CoNLL columns, one token a row; read it with format='conll' and the number of the "
+            f"{name} looks like CoNLL columns, one token per row; read it with format='conll' and the number of the "
             f"words' column, from 0 (column={column}), or with format='text' if every line is a sentence"
         )
     return "text"
@@ -358,9 +358,9 @@ def _is_json(line: str) -> bool:
 
 
 def _words_column(lines: list[str]) -> int | None:
-    """Return the likely column of the words if lines are a table with one token a row, None if they are none.
+    """Return the likely column of the words if lines are a table with one token per row, else None.
 
-    There are tags in one of its columns, or numbers in the first, or tabs and blank lines; or a mark of such files.
+    Such a table has tags in a column, numbers in the first, tabs and blank lines, or a typical header.
     """
     if any(line.startswith("#begin document") for line in lines):
         return 3
@@ -389,4 +389,4 @@ def _are_tags(column: tuple[str, ...]) -> bool:
     return all(map(_TAG.fullmatch, column)) and any(value[0].isalpha() for value in column)
 
 
-_BLANK_REMEDY = "remove them, one sentence a line is expected, or give blank_lines='empty' or 'skip'"
+_BLANK_REMEDY = "remove them (one sentence per line is expected), or give blank_lines='empty' or 'skip'"

@@ -1,11 +1,11 @@
-"""A file of vectors on its way: ``NAME.part``, laid out in full, with ``NAME.part.checkpoint`` beside it.
+"""An unfinished file of vectors: ``NAME.part``, laid out in full, with ``NAME.part.checkpoint`` beside it.
 
 Names and shapes of all datasets follow from the text, so the whole HDF5 file is laid out before the first vector is
-computed: every dataset has its place, and its bytes are missing.  From then on the index never changes, and a run only
-fills in bytes.  So whatever ends a run leaves a file that can be opened, and writing the same bytes again does no harm.
+computed: every dataset has its place, but no values yet.  From then on the index never changes, and a run only fills in
+bytes.  So a run that is killed leaves a file that can be opened, and writing the same bytes again does no harm.
 
-A checkpoint says how many sentences are on the disk: first the file is written through, then a small record takes the
-place of the one before it.  A resumed run continues after that many.
+A checkpoint says how many sentences are on the disk: the file is synced first, then a small record replaces the last
+one.  A resumed run continues after these sentences.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ATTRIBUTE = "numpy_elmo"
 
 
 class Checkpoint(NamedTuple):
-    """How far a run is."""
+    """How far a run has come."""
 
     n_done: int  # sentences on the disk
     arrays: Sequence[npt.NDArray[Any]]  # the carried state after them
@@ -67,18 +67,18 @@ class PartFile:
 
     @classmethod
     def laid_out(cls, target: Path, fill: Callable[[h5py.File], object], *, overwrite: bool) -> PartFile:
-        """Make the unfinished file; it has its lock before it has its name, and keeps it."""
+        """Make the unfinished file; it is locked before it gets its name, and stays locked."""
         path = part_of(target)
         check_target(path, overwrite=overwrite)
         with partial_file(path) as (opened, partial):
             try:
                 with output_errors(path, RuntimeError), h5py.File(partial, "w", locking=False) as file:
                     fill(file)
-                check_target(path, overwrite=overwrite)  # the checkpoint of another run is not ours to forget
+                check_target(path, overwrite=overwrite)  # do not delete the checkpoint of another run
                 with output_errors(path):
                     forget_checkpoint(target)
                     sync(opened.fileno())
-                    if writing.WINDOWS:  # which renames no open files
+                    if writing.WINDOWS:  # which does not rename open files
                         opened.close()
                     publish(partial, path, overwrite=overwrite)
                 if opened.closed:
@@ -105,7 +105,7 @@ class PartFile:
                     raise OutputError(f"{self.path} is not an unfinished run, or is damaged; rename or remove it")
                 self.made_with = made
             self.checkpoint = read_checkpoint(target)
-            # HDF5 would wait for our own lock.
+            # With locking, HDF5 would conflict with our own lock.
             self._index = stack.enter_context(h5py.File(self.path, "r", locking=False))
             self._stack = stack.pop_all()
 
@@ -126,7 +126,7 @@ class PartFile:
                 self._file.seek(dataset.get_offset() + start)
                 view = data.reshape(-1).view(np.uint8).data
                 while view:
-                    view = view[self._file.write(view) :]  # a write stops short where a disk gets full
+                    view = view[self._file.write(view) :]  # a write may be short when a disk is full
 
     def keep(self, checkpoint: Checkpoint) -> None:
         """Make a checkpoint."""
@@ -145,7 +145,7 @@ class PartFile:
             if not is_at(self._file.fileno(), self.path):
                 raise OutputError(f"{self.path} was moved or deleted during the run; it was not renamed")
             check_target(self.target, overwrite=overwrite)
-            if writing.WINDOWS:  # which renames no open files
+            if writing.WINDOWS:  # which does not rename open files
                 self._stack.close()
             publish(self.path, self.target, overwrite=overwrite)
             self._stack.close()
@@ -156,7 +156,7 @@ class PartFile:
         if not (self.path.exists() if self._file.closed else is_at(self._file.fileno(), self.path)):
             return 0
         if not self.checkpoint.n_done:
-            if writing.WINDOWS:  # which deletes no open files
+            if writing.WINDOWS:  # which does not delete open files
                 self._stack.close()
             with suppress(OSError):
                 self.path.unlink()
@@ -164,10 +164,10 @@ class PartFile:
 
 
 def clean_up(target: Path) -> None:
-    """Delete what a run that was killed while it finished left beside the file."""
+    """Delete what is left beside the file of a run that was killed while finishing."""
     part = part_of(target)
     with suppress(OSError):
-        if part.exists() and part.samefile(target):  # linked, and not yet unlinked
+        if part.exists() and part.samefile(target):  # linked, but not yet unlinked
             part.unlink()
         if not part.exists():
             forget_checkpoint(target)
@@ -176,9 +176,9 @@ def clean_up(target: Path) -> None:
 
 
 def forget_checkpoint(target: Path) -> None:
-    """Delete the checkpoint, for good: a new unfinished run must not be taken for one that is far."""
+    """Delete the checkpoint, also on the disk: a new run must not continue from an old checkpoint."""
     if checkpoint_of(target).exists():
-        read_checkpoint(target)  # raises if it is something else
+        read_checkpoint(target)  # raises if it is not a checkpoint
         checkpoint_of(target).unlink()
         sync_folder(target.parent)
 
@@ -194,7 +194,7 @@ def checkpoint_of(target: Path) -> Path:
 
 
 def read_checkpoint(target: Path) -> Checkpoint:
-    """Return how far the unfinished run of a target is; raise OutputError if its checkpoint is damaged."""
+    """Return the checkpoint of an unfinished run; raise OutputError if it is damaged."""
     path = checkpoint_of(target)
     try:
         with closing(NpzFile(path)) as stored:
@@ -204,13 +204,13 @@ def read_checkpoint(target: Path) -> Checkpoint:
         return Checkpoint(0, ())
     except NPZ_ERRORS as error:
         raise OutputError(
-            f"{path} is no checkpoint, or a damaged one ({error}); remove it, and the run begins with the first "
-            "sentence again"
+            f"{path} is no checkpoint, or a damaged one ({error}); remove it, and the run starts again with the "
+            "first sentence"
         ) from error
 
 
 def made_with(path: Path) -> dict[str, Any] | None:
-    """Return what a file of vectors, finished or not, was made with; None if it is something else."""
+    """Return what a file of vectors, finished or not, was made with; None if it is not such a file."""
     try:
         with open_checked(path) as file:
             found = json.loads(attribute(file, ATTRIBUTE))
@@ -220,14 +220,14 @@ def made_with(path: Path) -> dict[str, Any] | None:
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Say in which options two fingerprints differ: one entry per difference."""
+    """Return the differences of two fingerprints in words, one entry each."""
     other = {"model": "another model", "text": "another text"}
     names = [name for name in wanted if found.get(name) != wanted[name]]
     return [other.get(name, f"{name}={found.get(name)!r}") for name in names]
 
 
 def model_digest(elmo: Elmo) -> str:
-    """Return 32 hexadecimal digits that tell a model from others, wherever its files are."""
+    """Return 32 hexadecimal digits that identify a model by its options and weights."""
     digest = hashlib.sha256(repr(elmo.options).encode())
     for name, array in _weights(elmo, ""):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
@@ -254,7 +254,7 @@ class TextDigest:
         self._digest = hashlib.sha256()
 
     def add(self, tokens: Sequence[str], text: str = "") -> None:
-        """Add a sentence, and the text that it is looked up by."""
+        """Add a sentence and its name."""
         parts = [token.encode("utf-8", "surrogatepass") for token in (*tokens, text)]
         self._digest.update(f"{[len(part) for part in parts]}".encode() + b"".join(parts))
 

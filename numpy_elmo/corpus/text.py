@@ -1,4 +1,4 @@
-"""The lines of text files: UTF-8, packed with gzip, bzip2 or xz or not; what is no text is named."""
+"""Lines of text files in UTF-8, plain or compressed; errors say what a file is if it is not text."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ EncodingErrors: TypeAlias = Literal["strict", "replace"]
 
 STDIN = "-"
 
-# A line is held whole.  The longest that means anything, a book of ten million tokens, has about this size.
+# A line is read whole.  A book of ten million tokens on one line has about this size.
 MAX_LINE_BYTES = 64 << 20
 
 # Memory to unpack xz, whose files ask for up to 4 GiB.  `xz -9` takes 65 MiB.
 _XZ_MEMORY = 256 << 20
 
-# How packed files begin, and what unpacks them.
+# How compressed files begin, and what unpacks them.
 _PACKED: list[tuple[str, re.Pattern[bytes], Callable[[Any], Any]]] = [
     ("gzip", re.compile(rb"\x1f\x8b"), lambda file: gzip.GzipFile(fileobj=file)),
-    ("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), lambda file: bz2.BZ2File(file)),  # noqa: PLW0108 -- bz2 may not be there yet
+    ("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), lambda file: bz2.BZ2File(file)),  # noqa: PLW0108 -- bz2 may be missing
     ("xz", re.compile(rb"\xfd7zXZ\0|\x5d\0\0[\0\x01\x10\x20\x40\x80]"), lambda file: _Xz(file)),  # noqa: PLW0108 -- defined below
 ]
 
 _PACKED_NAMES = (".gz", ".bz2", ".xz", ".lzma")
 
-# How files begin that are no text, and what they are.
+# How files begin that are not text, and what they are.
 _NOT_TEXT = [
     (re.compile(pattern, re.DOTALL), what)
     for pattern, what in (
@@ -66,7 +66,7 @@ _NOT_TEXT = [
     )
 ]
 
-# Characters that text in UTF-8 hardly has, but other files do when they are read as such.
+# Characters that are rare in UTF-8 text, but frequent in other files that are decoded as UTF-8.
 _ODD = re.compile("[\\0-\\x08\x0e-\x1a\x7f-\x84\x86-\x9f\ufffd]")
 
 
@@ -75,8 +75,8 @@ def read_lines(
 ) -> Iterator[tuple[int, str]]:
     r"""Yield the lines of a text file with their numbers from 1, without the final ``\n``.
 
-    Raises `InputError`, which names the line, if the file cannot be read, is not UTF-8, or is no text.  Warns
-    (`InputWarning`) of plain text under the name of a packed file.
+    Raises `InputError`, which names the line, if the file cannot be read or is not text in UTF-8.  Warns
+    (`InputWarning`) if plain text has the name of a compressed file.
     """
     name = file_name(path)
     if encoding_errors not in ("strict", "replace"):
@@ -87,14 +87,14 @@ def read_lines(
             _check_is_text(reader.peek(512)[:8192], name)
             if not packing and name.lower().endswith(_PACKED_NAMES):
                 warnings.warn(
-                    f"{name} is not packed, whatever its name says, and is read as plain text; rename it",
+                    f"{name} is not compressed, despite its name, and is read as plain text; rename it",
                     InputWarning,
                     stacklevel=2,
                 )
             for number, line in enumerate(iter(lambda: reader.readline(MAX_LINE_BYTES + 1), b""), 1):
                 if len(line) > MAX_LINE_BYTES:
                     raise InputError(
-                        f"{name}, line {number} has more than {MAX_LINE_BYTES >> 20} MiB; is it text, one sentence a "
+                        f"{name}, line {number} has more than {MAX_LINE_BYTES >> 20} MiB; is it text, one sentence per "
                         "line?  Cut the line"
                     )
                 try:
@@ -109,12 +109,12 @@ def read_lines(
             if "limit exceeded" in str(error):
                 raise InputError(f"{name} takes more than {_XZ_MEMORY >> 20} MiB to unpack; unpack it first") from error
             if packing and (not isinstance(error, OSError) or error.errno is None):
-                raise InputError(f"{name} is a damaged {packing} file ({error}); pack it again") from error
+                raise InputError(f"{name} is a damaged {packing} file ({error}); compress it again") from error
             raise InputError(f"{name} cannot be read: {getattr(error, 'strerror', error)}") from error
 
 
 def file_name(path: str | os.PathLike[str]) -> str:
-    """Return the name of a text file in messages, or say that something else was given (`InputTypeError`)."""
+    """Return the name of a text file in messages; raise InputTypeError if it is not a path."""
     return "standard input" if _is_stdin(path) else str(_path(path))
 
 
@@ -141,7 +141,7 @@ def _open_binary(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def _unpacked(file: IO[bytes]) -> tuple[io.BufferedReader, str]:
-    """Return a reader of the unpacked bytes, and the name of the packing or nothing."""
+    """Return a reader of the unpacked bytes, and the name of the compression or an empty string."""
     reader = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", file))
     head = reader.peek(16)
     for packing, signature, unpack in _PACKED:
@@ -154,7 +154,7 @@ def _unpacked(file: IO[bytes]) -> tuple[io.BufferedReader, str]:
 
 
 class _Xz(io.RawIOBase):
-    """The unpacked bytes of an xz file, in bounded memory, which `lzma.LZMAFile` is not."""
+    """The unpacked bytes of an xz file, in bounded memory, unlike `lzma.LZMAFile`."""
 
     def __init__(self, file: IO[bytes]) -> None:
         lzma  # noqa: B018 -- raises now if it was not imported
@@ -178,7 +178,7 @@ class _Xz(io.RawIOBase):
     @staticmethod
     def _unpack(file: IO[bytes]) -> Iterator[bytes]:
         packed = file.read(io.DEFAULT_BUFFER_SIZE)
-        while packed:  # one stream after the other
+        while packed:  # one stream at a time
             stream = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
             while not stream.eof:
                 if stream.needs_input and not packed and not (packed := file.read(io.DEFAULT_BUFFER_SIZE)):
@@ -191,11 +191,11 @@ class _Xz(io.RawIOBase):
 
 
 def _check_is_text(head: bytes, name: str) -> None:
-    """Raise `InputError` if the first bytes are not those of a text in UTF-8."""
+    """Raise `InputError` if the first bytes are not UTF-8 text."""
     for pattern, what in _NOT_TEXT:
         if pattern.match(head.removeprefix(b"\xef\xbb\xbf")):
             raise InputError(f"{name}, line 1, byte 1: {what}" if "UTF-" in what else f"{name} is {what}")
-    # A Latin letter of UTF-16 is an ASCII byte and a NUL, which is valid UTF-8.
+    # In UTF-16, a Latin letter is an ASCII byte and a NUL, which is also valid UTF-8.
     pairs = len(head) // 2
     even, odd = head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
     if pairs >= 2 and 2 * max(even, odd) > pairs and 2 * min(even, odd) < pairs:
@@ -208,6 +208,6 @@ def _check_is_text(head: bytes, name: str) -> None:
 
 
 def _spaces(head: bytes, encoding: str) -> bool:
-    """Say whether bytes hold as many spaces and line feeds in an encoding as text in it does."""
+    """Say whether bytes, decoded, have as many spaces and line feeds as text has."""
     text = head.decode(encoding, "replace")
     return 50 * (text.count(" ") + text.count("\n")) >= len(text)

@@ -1,4 +1,4 @@
-"""Splitting English text into tokens as the training text was split, with the places of the tokens in the text."""
+"""Splitting English text into tokens like those of the training text, with their places in the text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PLAIN = str.maketrans(
     | dict.fromkeys("\u2013\u2014\u2015", "--")
 )
 
-# Tokens that text has which was split at spaces alone: punctuation after a word, or a contraction in one piece.
+# Tokens of text that was split only at spaces: punctuation after a word, or a whole contraction.
 _GLUED = re.compile(
     r".*[^\W\d_]{2}([,;!?]+[\"'\u201d\u2019)\]]*|[.:][\"\u201d)]+)|.+(n['\u2019]t|['\u2019](re|ve|ll|s))"
 )
@@ -43,16 +43,16 @@ _GLUED_LAST = re.compile(r".*[^\W\d_]{2}\.")
 
 
 def tokenize(text: str) -> list[str]:
-    """Split English text into tokens as the training text of ``"tiny"`` was split, and those of the published models.
+    """Split English text into tokens like the training text of ``"tiny"`` and of the published models.
 
     * Punctuation is split off: ``bank.`` becomes ``bank .``, ``$3.50`` becomes ``$ 3.50``, ``12%`` becomes ``12 %``.
     * Contractions are split: ``don't`` becomes ``do n't``, ``he's`` becomes ``he 's``; ``cannot`` stays whole.
     * Abbreviations keep their periods (``Mr.``, ``U.S.``, ``a.m.``, the ``F.`` of ``John F. Kennedy``), numbers their
       points and commas, words their hyphens and inner apostrophes (``well-known``, ``O'Brien``); ranges such as
       ``1941-1945`` are three tokens.
-    * Quotes become straight (``"`` and ``'``), dashes ``--``, and the sign for three dots ``...``.
+    * Quotes become straight (``"`` and ``'``), dashes ``--``, and the ellipsis character ``...``.
 
-    Text that is tokenised already stays as it is.  One text is one sentence: sentences are not told apart.
+    Text that is already tokenised does not change.  Sentences are not split: give one at a time.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def tokenize(text: str) -> list[str]:
 
 
 def tokenize_with_offsets(text: str) -> tuple[list[str], list[tuple[int, int]]]:
-    """Return the tokens of `tokenize`, and where each is in the text.
+    """Return the tokens of `tokenize`, and their places in the text.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def tokenize_with_offsets(text: str) -> tuple[list[str], list[tuple[int, int]]]:
     tokens : list of str
         Its tokens.
     offsets : list of (int, int)
-        For each token the first character and the one after the last, as in a Python slice.
+        For each token, its first character and the one after its last, as in a Python slice.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One vector a word, as static embeddings have it, and the text format of word2vec."""
+"""One vector per word, as in static embeddings, and the text format of word2vec."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from numpy_elmo.layers.arrays import Array, check_vectors
 from numpy_elmo.network.batching import batches
 from numpy_elmo.network.checks import check_tokens, each_sentence
 
-# Sentences of a corpus that are held at a time.
+# Sentences of a corpus in memory at a time.
 _WINDOW = 1024
 
-# More than any number of words or features has.
+# More digits than any number of words or features has.
 _DIGITS = 19
 
 
@@ -34,14 +34,14 @@ class WordVectors:
     words : sequence of str
         Distinct words.
     vectors : ndarray, shape (n_words, n_features)
-        One row a word.
+        One row per word.
     counts : ndarray of int, shape (n_words,), or None
-        Occurrences that a row is the mean of; None where it is not a mean.
+        Number of occurrences that a row averages; None if rows are not means.
 
     Raises
     ------
     InputError
-        If a word is there twice, or words and rows differ in number.
+        If a word occurs twice, or words and rows differ in number.
 
     Examples
     --------
@@ -81,9 +81,9 @@ class WordVectors:
 
 
 def token_vectors(elmo: Elmo, vocabulary: Iterable[str]) -> WordVectors:
-    """Return the vectors that words have before any context, from their spelling alone.
+    """Return the context-independent vectors of words, from their spelling alone.
 
-    This is the token layer, for which a vector a word loses nothing.  Layer 0 of `Elmo.embed` has it twice over.
+    These are the vectors of the token layer; layer 0 of `Elmo.embed` holds them twice, side by side.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def token_vectors(elmo: Elmo, vocabulary: Iterable[str]) -> WordVectors:
     InputTypeError
         If the vocabulary is one string, or a word is not a string.
     InputError
-        If a word is there twice, or there is none.
+        If a word occurs twice, or there is none.
 
     Examples
     --------
@@ -136,8 +136,8 @@ def type_vectors(
     elmo : Elmo
         The model.
     corpus : iterable of token lists
-        Tokenised sentences, such as `numpy_elmo.corpus.read_sentences` gives them.  They are read once, and those
-        with none of the words cost nothing: a sentence's vectors do not depend on its neighbours.
+        Tokenised sentences, as from `numpy_elmo.corpus.read_sentences`.  They are read once; those with none of the
+        words are not embedded, because a sentence's vectors do not depend on its neighbours.
     words : iterable of str
         Distinct words, compared exactly.
     layers : {"average", "top"}, int or ScalarMix
@@ -156,7 +156,7 @@ def type_vectors(
     InputTypeError
         If a sentence or the words are one string, or a token is not a string.
     InputError
-        If no word occurs, a word is given twice, or an argument has a value that is not listed here.
+        If no word occurs, a word is given twice, or an argument is invalid.
     """
     targets = _check_words(words)
     if isinstance(layers, str) and layers == "all":
@@ -169,7 +169,7 @@ def type_vectors(
         for sentence, vectors in zip(chosen, elmo.embed(chosen, layers=layers, batch_size=batch_size), strict=True):
             positions = [position for position, token in enumerate(sentence) if token in rows]
             found = [rows[sentence[position]] for position in positions]
-            np.add.at(sums, found, vectors[positions])  # a word may occur twice in a sentence
+            np.add.at(sums, found, vectors[positions])  # np.add.at: a word may occur twice in a sentence
             np.add.at(counts, found, 1)
     present = counts > 0
     if not present.any():
@@ -181,7 +181,7 @@ def type_vectors(
 
 
 def write_word2vec(path: str | os.PathLike[str], vectors: WordVectors, *, overwrite: bool = False) -> None:
-    """Write vectors in the text format of word2vec, which gensim and many others read.
+    """Write vectors in the text format of word2vec, which gensim and many other programs read.
 
     The first line has the number of words and of features; then each line has a word and its numbers, with nine
     digits, enough to read the same float32 back.
@@ -189,18 +189,18 @@ def write_word2vec(path: str | os.PathLike[str], vectors: WordVectors, *, overwr
     Parameters
     ----------
     path : str or path
-        The file to make, in UTF-8.
+        The file to write, in UTF-8.
     vectors : WordVectors
-        What `token_vectors` or `type_vectors` gave, or words and vectors of your own.
+        From `token_vectors` or `type_vectors`, or your own.
     overwrite : bool
-        Whether it may replace a file that is there.
+        Whether it may replace a file.
 
     Raises
     ------
     InputError
         If a word is empty or has white space in it, which the format cannot hold.
     OutputError
-        If the file is there already, or cannot be written.
+        If the file exists, or cannot be written.
     """
     for word in vectors.words:
         if word.encode("utf-8", "replace").decode() != word:
@@ -208,7 +208,7 @@ def write_word2vec(path: str | os.PathLike[str], vectors: WordVectors, *, overwr
         if word.split() != [word]:
             raise InputError(
                 f"{word!r} is empty or has white space in it, which separates words and numbers in this format; "
-                "replace it, by _ for instance"
+                "replace it, for instance by _"
             )
     n_words, n_features = vectors.vectors.shape
     numbers = " ".join(["%.9g"] * n_features)
@@ -254,11 +254,11 @@ def read_word2vec(path: str | os.PathLike[str]) -> WordVectors:
         try:
             row = np.array(values, dtype=np.float32)
         except ValueError as error:
-            raise InputError(f"{name}, line {number}: {error}; a word and numbers should stand here") from error
+            raise InputError(f"{name}, line {number}: {error}; expected a word and numbers") from error
         if len(row) != n_features:
             raise InputError(f"{name}, line {number}: {len(row)} numbers, where the first line says {n_features}")
         if not np.isfinite(row).all():
-            raise InputError(f"{name}, line {number}: a number that is not finite; remove the word, or mend the file")
+            raise InputError(f"{name}, line {number}: a number that is not finite; remove the word, or repair the file")
         words.append(word)
         rows.append(row)
     if len(words) != n_words:
@@ -270,5 +270,5 @@ def _check_words(words: Iterable[str]) -> tuple[str, ...]:
     checked = tuple(check_tokens(words, "words"))
     if len(set(checked)) < len(checked):
         [(twice, _)] = Counter(checked).most_common(1)
-        raise InputError(f"{twice!r} is there more than once; give every word once")
+        raise InputError(f"{twice!r} occurs more than once; give every word once")
     return checked

@@ -1,4 +1,4 @@
-"""Files of vectors: HDF5 in the layout of ``allennlp elmo``, which probes and parsers read, and npz."""
+"""Writing vectors: HDF5 in the layout of ``allennlp elmo``, which probes and parsers read, and npz."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SENTENCE_MAP = "sentence_to_index"
 POOLED = "vectors"
 OFFSETS = "offsets"
 
-# An attribute has 64 KiB; a document of more tokens has several.
+# An attribute holds 64 KiB; longer documents need several.
 _OFFSETS_EACH = 8000
 
 StoredType: TypeAlias = Literal["float32", "float16"]
@@ -33,10 +33,10 @@ _HDF5_TYPES = {"float32": h5py.h5t.IEEE_F32LE, "float16": h5py.h5t.IEEE_F16LE}
 
 
 class Datasets:
-    """Creates the datasets of a file, as h5py's ``create_dataset`` does: contiguous, no compression.
+    """Creates datasets like h5py's ``create_dataset``: contiguous, without compression.
 
-    They are created one level below it, which is three times faster: a corpus has millions.  With `early`, each gets
-    its place in the file at once and its values later.
+    It uses h5py's low-level interface, which is three times faster: a corpus has millions.  With `early`, each dataset
+    gets its place in the file at once and its values later.
     """
 
     def __init__(self, file: h5py.File, dtype: StoredType = "float32", *, early: bool = False) -> None:
@@ -56,7 +56,7 @@ class Datasets:
         """Create a dataset that is named by its sentence; raise InputError if it cannot be."""
         where = f"sentence {index} ({sentence[:60]!r})"
         try:
-            # HDF5's names end at a NUL; a slash makes a group.
+            # Names in HDF5 end at a NUL; a slash makes a group.
             if "\0" in sentence or not sentence.strip("/") or sentence in self._file:
                 raise InputError(f"{where} occurs twice, or is no name for HDF5; number the sentences instead")
             folder, _, name = sentence.rpartition("/")
@@ -85,7 +85,7 @@ def write_dataset(dataset: h5py.h5d.DatasetID, data: Array) -> None:
 
 
 def write_offsets(dataset: h5py.h5d.DatasetID, offsets: Sequence[tuple[int, int]]) -> None:
-    """Write where each token is in the raw text, (tokens, 2): as attributes ``offsets``, ``offsets1``, ..."""
+    """Write the place of each token in the raw text, (tokens, 2), as attributes ``offsets``, ``offsets1``, ..."""
     table = np.array(offsets, np.int32).reshape(-1, 2)
     attributes = h5py.Dataset(dataset).attrs
     for k, start in enumerate(range(0, max(1, len(table)), _OFFSETS_EACH)):
@@ -93,7 +93,7 @@ def write_offsets(dataset: h5py.h5d.DatasetID, offsets: Sequence[tuple[int, int]
 
 
 def read_offsets(dataset: h5py.Dataset) -> npt.NDArray[np.integer] | None:
-    """Return what `write_offsets` wrote; None if it has not."""
+    """Return what `write_offsets` wrote, (tokens, 2); None if there are no offsets."""
     names = list(takewhile(dataset.attrs.__contains__, (f"{OFFSETS}{k or ''}" for k in count())))
     if not names:
         return None
@@ -113,23 +113,23 @@ def stored(vectors: Array, dtype: StoredType, index: int) -> Array:
 
 
 def write_sentence_map(file: h5py.File, index: Mapping[str, str]) -> None:
-    """Write the map from sentence to the name of its dataset: one string, a JSON object."""
+    """Write the map from sentences to the names of their datasets: one string, a JSON object."""
     text = h5py.string_dtype(encoding="utf-8")
     file.create_dataset(SENTENCE_MAP, (1,), dtype=text, data=json.dumps(index))
 
 
 class VectorFile:
-    """An HDF5 file of sentence vectors that gets its name when it is complete.
+    """An HDF5 file of sentence vectors, which gets its name when it is complete.
 
     Dataset ``"0"`` holds the vectors of the first sentence, ``"1"`` of the second, and so on: float32, contiguous.
-    ``sentence_to_index`` holds one string, a JSON object from sentence to index; of equal sentences it has the last.
+    ``sentence_to_index`` holds one string, a JSON object from sentence to index; for equal sentences, the last.
 
     Use it in a ``with`` statement.  An exception inside leaves nothing behind.
 
     Parameters
     ----------
     path : str or path
-        The file to make.
+        The file to write.
     overwrite : bool
         Whether it may replace a file.
 
@@ -194,24 +194,24 @@ def write_npz(
     compress: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Write arrays of vectors to an npz file, one after the other, so that they need not be in memory together.
+    """Write arrays of vectors to an npz file, one at a time, so that they need not all be in memory.
 
     Parameters
     ----------
     path : str or path
-        The file to make; its name is taken as it is.
+        The file to write, under exactly this name.
     vectors : iterable of ndarray, iterable of (str, ndarray), or mapping from str to ndarray
-        One array per sentence, which get the names ``arr_0``, ``arr_1``, ... that `numpy.savez` gives; or arrays
-        with names of their own, such as the occurrences of a word.
+        One array per sentence, named ``arr_0``, ``arr_1``, ... as by `numpy.savez`; or arrays with names of their
+        own, such as the occurrences of a word.
     compress : bool
-        Whether to deflate, as `numpy.savez_compressed` does: slower, and somewhat smaller.
+        Whether to compress, like `numpy.savez_compressed`: slower, and somewhat smaller.
     overwrite : bool
         Whether it may replace a file.
 
     Raises
     ------
     InputError
-        If something is not an array of numbers.
+        If an item is not an array of numbers.
     OutputError
         If the file exists, or cannot be written.
     """

@@ -77,10 +77,10 @@ def test_sentences_are_read_one_at_a_time(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("1 The _ _\n", "line 1: one column.*separated by tabs"),
-        (f"{row('1', 'a')}\n{row('3', 'b')}\n", "line 2: word 3 stands where word 2 should"),
-        (f"{row('1', 'a')}\n{row('1', 'b')}\n", "line 2: word 1 .*a blank line ends a sentence"),
-        (f"{row('x', 'a')}\n", "line 1: 'x' is no ID"),
-        (f"{row('9' * 5000, 'a')}\n", "line 1: word 9{20} stands where word 1 should"),  # Python reads 4,300 digits
+        (f"{row('1', 'a')}\n{row('3', 'b')}\n", "line 2: found word 3 instead of word 2"),
+        (f"{row('1', 'a')}\n{row('1', 'b')}\n", "line 2: found word 1 .*a blank line ends a sentence"),
+        (f"{row('x', 'a')}\n", "line 1: 'x' is not an ID"),
+        (f"{row('9' * 5000, 'a')}\n", "line 1: found word 9{20} instead of word 1"),  # Python reads 4,300 digits
         (f"{row('1', '')}\n", "line 1: word 1 has an empty FORM"),
     ],
 )

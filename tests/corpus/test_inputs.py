@@ -93,7 +93,7 @@ def test_conllu_is_recognised_by_name_or_content(tmp_path: Path, name: str) -> N
 )
 def test_columns_are_refused_with_a_remedy_that_works(tmp_path: Path, content: str) -> None:
     for blank_lines in ("error", "skip", "empty"):
-        with pytest.raises(InputError, match=r"CoNLL columns, one token a row; .*format='conll'") as error:
+        with pytest.raises(InputError, match=r"CoNLL columns, one token per row; .*format='conll'") as error:
             read(tmp_path, content, blank_lines=blank_lines)
     column = int(str(error.value).partition("column=")[2][0])
     expected = [["Rain", "fell", "in", "May"]] if content.startswith("Rain") else SENTENCES
@@ -178,7 +178,7 @@ def test_json_lines_hold_strings_or_tokens(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"line 2 has no field 'text'; give json_field, one of 'other'"):
         read(tmp_path, json_lines({"text": "a"}, {"other": "b"}), json_field="text")
     for wrong in (3, None, ["a", 1], {"a": "b"}):
-        with pytest.raises(InputError, match=r"line 1 holds .* where a string or a list of strings"):
+        with pytest.raises(InputError, match=r"line 1 holds .* instead of a string or a list of strings"):
             read(tmp_path, json_lines({"text": wrong}), json_field="text")
     with pytest.raises(InputError, match="line 1 is not JSON"):
         read(tmp_path, "Rain fell .\n", json_field="text")

@@ -37,7 +37,7 @@ def test_packed_text_is_unpacked_whatever_its_name(tmp_path: Path, pack: Callabl
 
 @pytest.mark.parametrize("name", ["corpus.txt.gz", "corpus.BZ2"])
 def test_plain_text_under_the_name_of_a_packed_file_is_warned_of(tmp_path: Path, name: str) -> None:
-    with pytest.warns(InputWarning, match=f"{name} is not packed, whatever its name says, and is read as plain text"):
+    with pytest.warns(InputWarning, match=f"{name} is not compressed, despite its name, and is read as plain text"):
         assert read(tmp_path, TEXT, name) == SENTENCES
 
 

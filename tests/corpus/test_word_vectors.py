@@ -84,7 +84,7 @@ def test_words_that_make_no_vectors_are_errors(base: Elmo) -> None:
         type_vectors(base, CORPUS, ["absent"])
     with pytest.raises(InputError, match="several vectors per token"):
         type_vectors(base, CORPUS, ["bank"], layers="all")
-    with pytest.raises(InputError, match="'bank' is there more than once"):
+    with pytest.raises(InputError, match="'bank' occurs more than once"):
         type_vectors(base, CORPUS, ["bank", "the", "bank"])
     with pytest.raises(InputTypeError, match=r"not one string: give .*\[word\]"):
         token_vectors(base, "bank")
@@ -113,7 +113,7 @@ def test_a_word_that_the_format_cannot_hold_is_an_error_and_nothing_is_written(t
         ("1 2\nbank 0.1 x\n", "line 2: .*a word and numbers"),
         ("1 2\nbank 0.1\n", "line 2: 1 numbers, where the first line says 2"),
         ("3 2\nbank 0.1 0.2\n", "1 words, where its first line says 3"),
-        ("2 1\nbank 0.1\nbank 0.2\n", "'bank' is there more than once"),
+        ("2 1\nbank 0.1\nbank 0.2\n", "'bank' occurs more than once"),
     ],
 )
 def test_text_that_is_not_word2vecs_is_an_error_that_names_the_line(tmp_path: Path, text: str, message: str) -> None:
