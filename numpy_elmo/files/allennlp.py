@@ -1,18 +1,18 @@
-"""PyTorch's files with an ELMo of AllenNLP in them (``weights.th``), read without PyTorch.
+"""PyTorch files of AllenNLP models with ELMo (``weights.th``), read without PyTorch.
 
 ``torch.save`` writes a pickle of tensors that refer to storages by key (torch/serialization.py): in a zip with a member
-per storage, or, before PyTorch 1.6, in one stream with the storages behind the pickle.
+per storage, or, before PyTorch 1.6, in one stream with the storages after the pickle.
 
-AllenNLP keeps the weights as PyTorch computes with them; `_published` turns them back into the published layout:
+AllenNLP stores the weights in PyTorch's conventions; `_published` turns them back into the published layout:
 
 =============================  ========================================================================================
 In the file                    In the published layout
 =============================  ========================================================================================
 ``_char_embedding_weights``    Without the row of zeros in front.
 all matrices                   Transposed.
-``_highways._layers.k``        Transform above gate.  The gate is that of the *carried* part: the other sign.
+``_highways._layers.k``        Transform above gate.  The gate weighs the *carried* part: opposite sign.
 gates i, f, g, o               i, j, f, o, where j is g.
-forget bias                    Has the 1 in it that TensorFlow adds at run time.
+forget bias                    Includes the 1 that TensorFlow adds at run time.
 =============================  ========================================================================================
 """
 
@@ -36,8 +36,8 @@ from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION, DamagedError, Sto
 from numpy_elmo.files.pickles import unpickle
 from numpy_elmo.files.places import ZIP_ERRORS, Place
 
-LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of the number that such a stream begins with
-MAX_PICKLE_BYTES = 1 << 20  # those of AllenNLP's models have less than 100 kilobytes
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that starts such a stream
+MAX_PICKLE_BYTES = 1 << 20  # AllenNLP's models need less than 100 kilobytes
 MAX_ELMOS = 8
 PICKLE, BYTE_ORDER = "data.pkl", "byteorder"
 CHARACTERS = "_token_embedder._char_embedding_weights"
@@ -51,7 +51,7 @@ _TYPES = {
 
 
 class _Storage(NamedTuple):
-    """Numbers of one type, in one piece."""
+    """Contiguous numbers of one type."""
 
     dtype: str
     key: str
@@ -63,7 +63,7 @@ class _Storage(NamedTuple):
 
 
 class _View(NamedTuple):
-    """A tensor: where in a storage its numbers are."""
+    """A tensor: the place of its numbers in a storage."""
 
     storage: _Storage
     offset: int
@@ -72,7 +72,7 @@ class _View(NamedTuple):
 
     @property
     def extent(self) -> int:
-        """Numbers from its first to its last."""
+        """Number of stored values from its first to its last."""
         return prod(self.shape) and 1 + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
 
 
@@ -81,17 +81,17 @@ def _storage(persistent_id: object) -> _Storage:
         case ("storage", str(dtype), str(key), str(), int(size), *views) if views in ([], [None]):
             if 0 <= size < MAX_SIZE:
                 return _Storage(dtype, key, size)
-    raise DamagedError("a storage in it is none")
+    raise DamagedError("a storage in it is invalid")
 
 
 def _view(storage: object, offset: object, shape: object, strides: object, *_: object) -> _View:
     """Return a tensor: the arguments are those of torch._utils._rebuild_tensor_v2."""
     if not (isinstance(storage, _Storage) and isinstance(shape, tuple) and isinstance(strides, tuple)):
-        raise DamagedError("a tensor in it is none")
+        raise DamagedError("a tensor in it is invalid")
     if len(shape) > MAX_AXES or len(shape) != len(strides):
         raise DamagedError(f"a tensor in it has {len(shape)} axes and {len(strides)} strides")
     if not all(type(n) is int and 0 <= n < MAX_SIZE for n in (offset, *shape, *strides)):
-        raise DamagedError("a tensor in it has sizes that are none")
+        raise DamagedError("a tensor in it has invalid sizes")
     view = _View(storage, cast("int", offset), shape, strides)
     if prod(shape) > storage.size or view.offset + view.extent > storage.size:
         raise DamagedError(f"a tensor of {shape} is not within its storage of {storage.size:,}")
@@ -112,7 +112,7 @@ _NAMES: dict[str, Any] = {
 
 
 def is_torch_file(path: Path) -> bool:
-    """Say whether a file is one that ``torch.save`` wrote, in either form."""
+    """Say whether ``torch.save`` wrote a file, in either form."""
     if not path.is_file():
         return False
     try:
@@ -127,7 +127,7 @@ def is_torch_file(path: Path) -> bool:
 
 @contextmanager
 def open_allennlp(place: Place, file_name: str) -> Iterator[TensorFile]:
-    """Open the ELMo in a PyTorch file, its tensors under the names of the published layout (`WeightsError`)."""
+    """Open the ELMo in a PyTorch file, with the published names of its tensors; raises `WeightsError`."""
     name = place.label(file_name)
     try:
         with place.open_binary(file_name) as file:
@@ -160,7 +160,7 @@ class _Reading(NamedTuple):
 
 
 def _open_stream(file: BinaryIO, n_bytes: int) -> tuple[dict[str, _View], _Reading]:
-    """Read the pickles of a stream: a number, a version, facts of the machine, the tensors, keys of the storages."""
+    """Read the pickles of a stream: number, version, facts about the machine, tensors, keys of the storages."""
     pickles = io.BytesIO(file.read(MAX_PICKLE_BYTES))
     storages: dict[str, _Storage] = {}
 
@@ -174,7 +174,7 @@ def _open_stream(file: BinaryIO, n_bytes: int) -> tuple[dict[str, _View], _Readi
     for key in keys if isinstance(keys, list) else ():
         storage = storages.get(key) if isinstance(key, str) else None
         if storage is None:
-            raise DamagedError("there is a storage in it that no tensor has")
+            raise DamagedError("there is a storage in it that no tensor uses")
         places[storage.key] = position + 8
         position += 8 + storage.n_bytes
     if missing := storages.keys() - places.keys():
@@ -186,7 +186,7 @@ def _open_stream(file: BinaryIO, n_bytes: int) -> tuple[dict[str, _View], _Readi
         file.seek(places[storage.key] - 8)
         [size] = struct.unpack("<q", file.read(8))
         if size != storage.size:
-            raise DamagedError(f"a storage of {size:,} numbers is said to have {storage.size:,}")
+            raise DamagedError(f"a storage of {size:,} numbers should have {storage.size:,}")
         return file.read(storage.n_bytes)
 
     is_big = isinstance(system, dict) and system.get("little_endian") is False
@@ -227,12 +227,12 @@ def _open_zip(archive: zipfile.ZipFile, n_bytes: int) -> tuple[dict[str, _View],
 
 def _tensors(state: object) -> dict[str, _View]:
     if not isinstance(state, dict):
-        raise DamagedError("what it holds is no dict of tensors")
+        raise DamagedError("it does not hold a dict of tensors")
     return {key: value for key, value in state.items() if isinstance(value, _View)}
 
 
 def _load(view: _View, reading: _Reading) -> Stored:
-    """Read a tensor."""
+    """Return a view (read-only) of the storage of a tensor."""
     data, storage = reading.read(view.storage), view.storage
     if len(data) != storage.n_bytes:
         raise WeightsError(f"a storage of {storage.n_bytes:,} bytes has {len(data):,}; fetch the file again")
@@ -248,12 +248,12 @@ def _load(view: _View, reading: _Reading) -> Stored:
 
 
 class _Layout:
-    """The published layout of the ELMo in a state dict; `tensors` grows."""
+    """Collects the ELMo of a state dict in the published layout, in `tensors`."""
 
     def __init__(self, state: dict[str, _View], reading: _Reading) -> None:
         self._state, self._reading = state, reading
         self._sources: dict[str, tuple[Callable[..., Stored], list[_View]]] = {}
-        self._array = lru_cache(1)(self._make)  # it is asked for in pieces
+        self._array = lru_cache(1)(self._make)  # arrays are read in pieces
         self.tensors: dict[str, Tensor] = {}
 
     def _make(self, path: str) -> Stored:
@@ -261,7 +261,7 @@ class _Layout:
         return make(*(_load(view, self._reading) for view in views))
 
     def add(self, path: str, shape: tuple[int, ...], make: Callable[..., Stored], *keys: str) -> None:
-        """Add an array that is made of some tensors."""
+        """Add an array that `make` computes from the tensors `keys`."""
         views = [self._state[key] for key in keys]
         self._sources[path] = make, views
         dtype = np.result_type(*("f4" if view.storage.dtype == BFLOAT16 else view.storage.dtype for view in views))
@@ -269,11 +269,11 @@ class _Layout:
 
     def shape(self, key: str, n_axes: int) -> tuple[int, ...]:
         if key not in self._state or len(self._state[key].shape) != n_axes:
-            raise DamagedError(f"{key!a:.200} is missing, or has not {n_axes} axes")
+            raise DamagedError(f"{key!a:.200} is missing, or does not have {n_axes} axes")
         return self._state[key].shape
 
     def numbered(self, pattern: str) -> Iterator[tuple[int, str]]:
-        """Yield numbers from 0 on, as long as there are tensors with them, and the beginnings of their names."""
+        """Yield 0, 1, ... while there is such a tensor, each with the beginning of its name."""
         start, _, end = pattern.partition("*")
         for k in count():
             if f"{start}{k}{end}" not in self._state:
@@ -339,7 +339,7 @@ def _published(state: dict[str, _View], reading: _Reading, name: str) -> dict[st
 
 
 def _prefix(state: dict[str, _View], name: str) -> str:
-    """Return what the names of the ELMo's tensors begin with; the same ELMo may be there several times."""
+    """Return the prefix of the names of the ELMo's tensors; the file may hold the same ELMo several times."""
     ends = [key for key in state if key == CHARACTERS or key.endswith(f".{CHARACTERS}")]
     prefixes = [key.removesuffix(CHARACTERS) for key in ends]
     if not prefixes:
@@ -382,7 +382,7 @@ def _kernel(W_x: Stored, W_h: Stored) -> Stored:
 
 
 def _bias(b: Stored) -> Stored:
-    i, f, g, o = np.split(b.astype(np.float64), 4)  # in which the difference is exact
+    i, f, g, o = np.split(b.astype(np.float64), 4)  # so that f - 1 is exact
     return np.concatenate([i, g, f - 1, o])
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numpy_elmo.errors import WeightsError
 from numpy_elmo.layers.arrays import Array, read_only
 
-# Weights hardly compress, so a file's arrays are about as large as the file.
+# Weights hardly compress: a file's arrays are about as large as the file.
 MAX_EXPANSION = 16
 FREE_BYTES = 64 << 20
 
@@ -21,27 +21,27 @@ Stored = np.ndarray[Any, np.dtype[Any]]
 
 
 class DamagedError(Exception):
-    """A file is damaged, or of a kind that is not read.  Those who open it raise `WeightsError` with its name."""
+    """A file is damaged or not readable here.  Callers turn it into a `WeightsError` with the file's name."""
 
 
 class Arrays(ABC):
-    """The arrays of an open file, which knows the name that messages call it by."""
+    """The arrays of an open file; `name` is its name in messages, `n_bytes` its size."""
 
     def __init__(self, name: str, n_bytes: int) -> None:
         self.name = name
-        self.n_bytes = n_bytes  # of the file
+        self.n_bytes = n_bytes
 
     @abstractmethod
     def names(self) -> list[str]:
-        """Return the names of all arrays of numbers that can be read, in the order of their paths."""
+        """Return the names of all readable arrays of numbers, sorted by path."""
 
     @abstractmethod
     def __contains__(self, path: str) -> bool:
-        """Say whether there is an array, or a group of them."""
+        """Say whether there is such an array or group."""
 
     @abstractmethod
     def problem(self, path: str) -> str | None:
-        """Say what was found in place of an array that may be read, if it is not one."""
+        """Say what was found instead of a readable array; None if it is one."""
 
     @abstractmethod
     def shape(self, path: str) -> tuple[int, ...]:
@@ -53,7 +53,7 @@ class Arrays(ABC):
 
     @abstractmethod
     def fill(self, path: str, values: Stored, start: int | None) -> None:
-        """Read an array into `values`, or its rows from `start` on as many as there is room for."""
+        """Read an array into `values`, or as many rows as fit, from `start` on."""
 
     def read(self, path: str, dtype: npt.DTypeLike) -> Array:
         """Return an array, read-only, or raise `WeightsError` if it is damaged or not finite."""
@@ -70,9 +70,9 @@ class Arrays(ABC):
             yield values
 
     def _fill_finite(self, path: str, values: Array, start: int | None) -> None:
-        with np.errstate(over="ignore"):  # an overflow of the conversion shows as a value that is not finite
+        with np.errstate(over="ignore"):  # an overflow gives infinity, which is found below
             self.fill(path, values, start)
-        # The sum of squares of finite values is finite, unless it overflows, and is faster than a look at each of them.
+        # One product is faster than checking each value; if it overflows, each is checked.
         with np.errstate(over="ignore", invalid="ignore"):
             squares = np.vdot(values, values)
         if not np.isfinite(squares) and not np.isfinite(values).all():
@@ -83,7 +83,7 @@ class Arrays(ABC):
             )
 
     def size_problem(self, shapes: Iterable[tuple[int, ...]]) -> str | None:
-        """Say that arrays of float32 are too large for the file, if they are."""
+        """Say that arrays of float32 are too large for the file; None if they are not."""
         n_bytes = 4 * sum(map(prod, shapes))
         if n_bytes <= max(FREE_BYTES, MAX_EXPANSION * self.n_bytes):
             return None
@@ -99,22 +99,22 @@ class Tensor(NamedTuple):
 
 
 class TensorFile(Arrays):
-    """An open file of another format than HDF5."""
+    """An open file in a format other than HDF5."""
 
     def __init__(self, name: str, n_bytes: int, tensors: Mapping[str, Tensor]) -> None:
         super().__init__(name, n_bytes)
         self._tensors = tensors
 
     def names(self) -> list[str]:
-        """Return the names of all arrays, in the order in which HDF5 lists them."""
+        """Return the names of all arrays, in the order of HDF5."""
         return sorted(self._tensors, key=lambda path: path.split("/"))
 
     def __contains__(self, path: str) -> bool:
-        """Say whether there is an array, or a group of them."""
+        """Say whether there is such an array or group."""
         return path in self._tensors or any(name.startswith(f"{path}/") for name in self._tensors)
 
     def problem(self, path: str) -> str | None:
-        """Say that there is no such array, if there is none."""
+        """Say that there is no such array; None if there is."""
         return None if path in self._tensors else "no such dataset"
 
     def shape(self, path: str) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from numpy_elmo.files.crc32c import crc32c
 from numpy_elmo.files.places import Kind, Place
 from numpy_elmo.network.characters import N_CHARACTERS
 
-INDEX = Kind("checkpoint index", 4 << 20, WeightsError)  # that of the original model has a few kilobytes
+INDEX = Kind("checkpoint index", 4 << 20, WeightsError)  # the original model's has a few kilobytes
 MAX_ENTRIES, MAX_KEY_BYTES = 100_000, 512
 MAX_BLOCK_BYTES = 16 << 20  # TensorFlow writes blocks of 256 KiB
 MAGIC = 0xDB4775248B80FB57
@@ -33,7 +33,7 @@ DTYPES = {1: "f4", 2: "f8", 3: "i4", 9: "i8", BFLOAT16: "u2", 19: "f2"}
 
 AGGREGATION = "aggregation/weights"  # the mix of google/elmo
 
-# What a graph of bilm-tf calls its variables, and dump_weights and this package call its datasets.
+# Names of bilm-tf's variables, and of the datasets that dump_weights makes of them.
 _PREFIX = re.compile(r"(?:module/)?(?:(?:lm|bilm)/)?(.+)")
 _CELL = re.compile(
     r"(RNN_[01])/(?:rnn|RNN)/(?:(?:multi_rnn_cell|MultiRNNCell)/[Cc]ell_?(\d+)/)?(?:rnn/)?lstm_cell/(.+)"
@@ -46,7 +46,7 @@ _CELL_ARRAYS = {"kernel": "W_0", "bias": "B", "projection/kernel": "W_P_0"}
 
 
 class Entry(NamedTuple):
-    """Where a tensor is; the slices of a partitioned one are entries of their own."""
+    """The place of a tensor; slices of a partitioned tensor have their own entries."""
 
     dtype: int
     shape: tuple[int, ...]
@@ -54,11 +54,11 @@ class Entry(NamedTuple):
     offset: int
     n_bytes: int
     crc: int
-    slices: tuple[tuple[tuple[int, int], ...], ...]  # start and length (-1: to the end) in each dimension
+    slices: tuple[tuple[tuple[int, int], ...], ...]  # start and length (-1: to the end) by dimension
 
 
 class Index(NamedTuple):
-    """What the index of a checkpoint says."""
+    """The decoded index of a checkpoint."""
 
     n_shards: int
     is_big_endian: bool
@@ -67,7 +67,7 @@ class Index(NamedTuple):
 
 @contextmanager
 def open_checkpoint(place: Place, prefix: str) -> Iterator[TensorFile]:
-    """Open a checkpoint, its model's tensors under the names of the published layout (`WeightsError`)."""
+    """Open a checkpoint, with the published names of the model's tensors; raises `WeightsError`."""
     name = place.label(prefix)
     with ExitStack() as stack:
         try:
@@ -80,7 +80,7 @@ def open_checkpoint(place: Place, prefix: str) -> Iterator[TensorFile]:
                 and (tensor := _tensor(key, entry, index, shards, path)) is not None
             }
             table = tensors.get("char_embed")
-            if table and table.shape[0] == N_CHARACTERS + 1:  # the graph of inference puts a row of zeros in front
+            if table and table.shape[0] == N_CHARACTERS + 1:  # the inference graph puts a row of zeros first
                 rows = table.rows
                 tensors["char_embed"] = Tensor(
                     (N_CHARACTERS, *table.shape[1:]), table.dtype, lambda start, stop: rows(start + 1, stop + 1)
@@ -93,7 +93,7 @@ def open_checkpoint(place: Place, prefix: str) -> Iterator[TensorFile]:
 
 
 def check_data(place: Place, prefix: str) -> list[str]:
-    """Return the tensors of the model whose values do not have the checksum that was written with them."""
+    """Return the names of the model's tensors whose values do not match their checksums."""
     index = read_index(place.read(f"{prefix}.index", INDEX))
     bad = []
     with ExitStack() as stack:
@@ -110,7 +110,7 @@ def check_data(place: Place, prefix: str) -> list[str]:
 
 
 def published_name(variable: str) -> str | None:
-    """Return the dataset that `dump_weights` of bilm-tf wrote a variable to; None for an optimizer's or another."""
+    """Return the dataset to which bilm-tf's `dump_weights` writes a variable; None if it is not the model's."""
     match = _PREFIX.fullmatch(variable)
     path = match[1] if match else ""
     if cell := _CELL.fullmatch(path):
@@ -123,7 +123,7 @@ def published_name(variable: str) -> str | None:
 
 
 def _open_shards(stack: ExitStack, place: Place, prefix: str, n: int) -> tuple[list[tuple[BinaryIO, int]], int]:
-    """Return the data files with their sizes, and the sum of the sizes."""
+    """Return the data files with their sizes, and their total size."""
     shards = []
     present = set(place.names())
     for k in range(n):
@@ -136,11 +136,11 @@ def _open_shards(stack: ExitStack, place: Place, prefix: str, n: int) -> tuple[l
 
 
 def _tensor(key: bytes, entry: Entry, index: Index, shards: list[tuple[BinaryIO, int]], path: str) -> Tensor | None:
-    """Return a variable, put together from its slices if it is partitioned; None if its type is not read."""
+    """Return a variable, joined from its slices if it is partitioned; None if its type is not supported."""
     if entry.dtype not in DTYPES:
         return None
     n_values = prod(entry.shape)
-    parts = []  # of each slice: where it goes, and its values
+    parts = []  # the extents and values of each slice
     if not entry.slices:
         parts.append((tuple((0, length) for length in entry.shape), _stored(entry, entry.shape, index, shards)))
     for extents in entry.slices:
@@ -157,7 +157,7 @@ def _tensor(key: bytes, entry: Entry, index: Index, shards: list[tuple[BinaryIO,
             raise DamagedError(f"a slice of {path} lies outside it")
         parts.append((ends, _stored(part, tuple(length for _, length in ends), index, shards)))
     if sum(prod(length for _, length in ends) for ends in {ends for ends, _ in parts}) != n_values:
-        raise DamagedError(f"the slices of {path} do not make it up")
+        raise DamagedError(f"the slices of {path} do not cover it")
     if len(parts) == 1:
         return parts[0][1]
     return Tensor(entry.shape, parts[0][1].dtype, _joined(entry.shape, parts))
@@ -178,7 +178,7 @@ def _joined(shape: tuple[int, ...], parts: list[tuple[tuple[tuple[int, int], ...
 
 
 def _stored(entry: Entry, shape: tuple[int, ...], index: Index, shards: list[tuple[BinaryIO, int]]) -> Tensor:
-    """Return values that lie in one piece, after checking that they lie within their file."""
+    """Return contiguous values, after checking that they lie within their file."""
     dtype = np.dtype(DTYPES[entry.dtype]).newbyteorder(">" if index.is_big_endian else "<")
     if entry.shard >= len(shards) or entry.n_bytes != prod(shape) * dtype.itemsize:
         raise DamagedError(f"{entry.n_bytes:,} bytes in shard {entry.shard} are no tensor of {shape}")
@@ -191,7 +191,7 @@ def _stored(entry: Entry, shape: tuple[int, ...], index: Index, shards: list[tup
         file.seek(entry.offset + start * row * dtype.itemsize)
         count = (stop - start) * row
         data = file.read(count * dtype.itemsize)
-        if len(data) < count * dtype.itemsize:  # it was longer when it was opened
+        if len(data) < count * dtype.itemsize:  # the file was longer when it was opened
             raise WeightsError("the checkpoint's data file became shorter; fetch it again")
         values: Stored = np.frombuffer(data, dtype, count)
         if entry.dtype == BFLOAT16:  # the upper half of a float32
@@ -202,14 +202,14 @@ def _stored(entry: Entry, shape: tuple[int, ...], index: Index, shards: list[tup
 
 
 def _slice_key(key: bytes, extents: tuple[tuple[int, int], ...]) -> bytes:
-    """Return the key of a slice: tensorflow/core/lib/strings/ordered_code.h."""
+    """Return the key of a slice, encoded as in tensorflow/core/lib/strings/ordered_code.h."""
     escaped = key.replace(b"\0", b"\0\xff").replace(b"\xff", b"\xff\0")
     rank = bytes([1, len(extents)]) if extents else b"\0"
     return b"\0" + escaped + b"\0\1" + rank + b"".join(_ordered(n) for extent in extents for n in extent)
 
 
 def _ordered(n: int) -> bytes:
-    """Encode a signed number so that bytes sort as numbers: the length in ones, then the number."""
+    """Encode a signed number so that bytes sort like numbers: the length in ones, then the number."""
     length = (~n if n < 0 else n).bit_length() // 7 + 1
     header = ((0xFF00 >> length) & 0xFF) << 8 * (length - 1)
     return ((n & ((1 << 8 * length) - 1)) ^ header).to_bytes(length, "big")
@@ -219,9 +219,9 @@ def _ordered(n: int) -> bytes:
 
 
 def read_index(data: bytes) -> Index:
-    """Decode the index of a checkpoint, every checksum verified."""
+    """Decode the index of a checkpoint and verify all its checksums."""
     if len(data) < FOOTER_BYTES or int.from_bytes(data[-8:], "little") != MAGIC:
-        raise DamagedError("its index is no table")
+        raise DamagedError("its index is not a table")
     footer = _Bytes(data[-FOOTER_BYTES:])
     _ = footer.varint(), footer.varint()  # the metaindex, which is empty
     left = [len(data)]
@@ -246,7 +246,7 @@ def read_index(data: bytes) -> Index:
 
 
 class _Bytes:
-    """Bytes that are read from front to back."""
+    """Reads bytes in order."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.place = data, 0
@@ -272,7 +272,7 @@ class _Bytes:
 
 
 def _block(data: bytes, offset: int, n_bytes: int, left: list[int]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the keys and values of a block; `left` has the number of bytes that are in no other block."""
+    """Yield the keys and values of a block; `left` counts the bytes of the index that no block has used yet."""
     left[0] -= n_bytes + 5
     if offset + n_bytes + 5 > len(data) or left[0] < 0:
         raise DamagedError(f"a block of {n_bytes:,} bytes at {offset:,} lies outside its index, or overlaps another")
@@ -293,7 +293,7 @@ def _block(data: bytes, offset: int, n_bytes: int, left: list[int]) -> Iterator[
     while reader:
         shared, rest, n_value = reader.varint(), reader.varint(), reader.varint()
         if shared > len(key):
-            raise DamagedError("a key repeats more than there is")
+            raise DamagedError("a key repeats more than the last one has")
         key = key[:shared] + reader.take(rest)
         yield key, reader.take(n_value)
 
@@ -315,7 +315,7 @@ def _unsnap(data: bytes) -> bytes:
         if kind == 0:  # a literal, its length in up to four more bytes
             length = high if high < 60 else int.from_bytes(reader.take(high - 59), "little")
             result += reader.take(length + 1)
-        else:  # a copy of what came before, which may overlap itself
+        else:  # a copy of earlier output, which may overlap itself
             length = (high & 7) + 4 if kind == 1 else high + 1
             low = int.from_bytes(reader.take((1, 2, 4)[kind - 1]), "little")
             back = (high >> 3) << 8 | low if kind == 1 else low
@@ -326,7 +326,7 @@ def _unsnap(data: bytes) -> bytes:
         if len(result) > n_bytes:
             break
     if len(result) != n_bytes:
-        raise DamagedError("a compressed block has another length than it says")
+        raise DamagedError("a compressed block does not have the length that it declares")
     return bytes(result)
 
 

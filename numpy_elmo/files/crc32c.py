@@ -1,7 +1,7 @@
 """CRC-32C, the checksum in TensorFlow's files, for gigabytes in NumPy.
 
-A CRC is linear over GF(2): that of two texts, one after the other, is that of the first moved on by as many zero bytes
-as the second has, XOR that of the second.  So a text is cut into equal lanes whose checksums are computed side by side.
+A CRC is linear over GF(2): the CRC of two concatenated texts is that of the first, extended by as many zero bytes as
+the second has, XOR that of the second.  So data are cut into equal lanes, whose checksums are computed side by side.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PIECE_BYTES = 1 << 24
 
 
 def _tables() -> Words:
-    """Tables (4, 256): what a byte contributes when 0 to 3 zero bytes follow it."""
+    """Return tables (4, 256): the contribution of a byte that 0 to 3 zero bytes follow."""
     first = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         first = np.where(first & 1, first >> 1 ^ POLYNOMIAL, first >> 1).astype(np.uint32)
@@ -73,7 +73,7 @@ def _lanes(data: bytes, n: int) -> int:
 
 
 def _moved_on(crc: Words, operator: Words) -> Words:
-    """Return checksums after the zero bytes that an operator stands for: its 32 images of single bits."""
+    """Return checksums extended by zero bytes; `operator` (32,) holds the images of the single bits."""
     result = np.zeros_like(crc)
     for bit in range(32):
         result ^= np.where(crc >> bit & 1, operator[bit], 0).astype(np.uint32)
@@ -81,7 +81,7 @@ def _moved_on(crc: Words, operator: Words) -> Words:
 
 
 def _zeros(n_bytes: int) -> Words:
-    """Return the operator of a power of two of zero bytes."""
+    """Return the operator that extends by `n_bytes` zero bytes, a power of two."""
     bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
     operator: Words = bits >> 8 ^ TABLES[0][bits & 0xFF]
     for _ in range(n_bytes.bit_length() - 1):

@@ -1,4 +1,4 @@
-"""Fetching published models, when asked to."""
+"""Downloading published models."""
 
 from __future__ import annotations
 
@@ -28,13 +28,11 @@ TIMEOUT = (10.0, 60.0)
 
 CHUNK_BYTES = 1 << 20
 
-# Of a file whose size is not on record; the largest published one, a softmax, has 1.6 GB.
+# Limit for files of unknown size; the largest published one, a softmax, has 1.6 GB.
 MAX_BYTES = 8 << 30
 
-# After the first minute, a download must have been this fast.
+# Minimal mean speed of a download after its first minute.
 SLOW_SECONDS, MIN_BYTES_PER_SECOND = 60.0, 1 << 10
-
-# A process that is killed cannot clean up.  What it was writing is removed by a later download, late enough that no
 
 
 def download(
@@ -45,25 +43,25 @@ def download(
     softmax: bool = False,
     progress: bool = False,
 ) -> Path:
-    """Fetch a published model.
+    """Download a published model.
 
-    A file gets its name only after its size and checksum were checked, or, where neither is on record, after it was
-    opened as what it should be.  Files that are there already are checked in the same way and not fetched again.
+    A file gets its name only after its size and checksum were checked or, if neither is known, after it was opened in
+    its format.  Existing files are checked in the same way, and downloaded again only if they fail.
 
     Parameters
     ----------
     name : str
         A name from the table of published models (``numpy-elmo download --list``), or ``nlpl-<id>``.
     dest : str or path, optional
-        Folder to put the files into.  By default it is the model's folder in the user's cache, where `numpy_elmo.load`
-        finds the model by its name.
+        Folder for the files.  By default the model's folder in the user's cache, where `numpy_elmo.load` finds the
+        model by its name.
     mirror : str, optional
         Address to try first, in front of ``<name>/<file name>``.  By default the environment variable
         ``NUMPY_ELMO_MIRROR``, if set.
     softmax : bool
-        Fetch the weights and the vocabulary of the softmax too.
+        Whether to download the weights and the vocabulary of the softmax too.
     progress : bool
-        Show a progress bar.
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -75,9 +73,9 @@ def download(
     ModelNotFoundError
         If there is no model of this name.
     InputError
-        If the mirror is no web address, or the softmax of a model is asked for that has none on record.
+        If the mirror is not a web address, or the model has no known softmax to download.
     MissingExtraError
-        If something is to be fetched and the packages of the extra ``download`` are not installed.
+        If files must be downloaded and the packages of the extra ``download`` are not installed.
     DownloadError
         If no address gave the right file, or it cannot be written.
     """
@@ -102,7 +100,7 @@ def download(
 
 
 def instructions(model: PublishedModel, files: tuple[PublishedFile, ...], folder: Path) -> str:
-    """Return the addresses of some files of a model and where to put them, one file per paragraph."""
+    """Return the addresses of files of a model and where to put them, one file per paragraph."""
     lines = [f"{model.name}: fetch each file from one of its addresses and put it where the arrow points"]
     for file in files:
         lines += [f"  {address}" for address in file.addresses]
@@ -129,7 +127,7 @@ def digest(file: BinaryIO) -> Digest:
 
 
 def fault(path: Path, file: PublishedFile) -> str | None:
-    """Say what is wrong with a file on disk, as far as that is known; `DownloadError` if it cannot be read."""
+    """Say what is wrong with a file on disk; None if nothing is known to be.  Raises DownloadError if unreadable."""
     if not path.is_file():
         return "it is missing"
     try:
@@ -150,7 +148,7 @@ def fault(path: Path, file: PublishedFile) -> str | None:
 
 
 def _content_fault(path: Path, file: PublishedFile) -> str | None:
-    """Open a file that no checksum is known of, so that the error page of a server does not pass for it."""
+    """Check the format of a file without a checksum, so that a server's error page is not taken for it."""
     with path.open("rb") as opened:
         head = opened.read(512)
     page = is_web_page(head)
@@ -165,7 +163,7 @@ def _content_fault(path: Path, file: PublishedFile) -> str | None:
 
 
 def _opens_as_hdf5(path: Path) -> bool:
-    # The length in the header is compared with the file's, which a signature alone would not.
+    # A cut file has a valid signature too; opening compares the length in the header with the file's.
     try:
         with open_checked(path) as file:
             return len(file) > 0
@@ -182,7 +180,7 @@ def _is_options(path: Path) -> bool:
 
 
 class _RefusedError(Exception):
-    """What an address gave is not the file."""
+    """An address gave something other than the file."""
 
 
 class _Fetcher:
@@ -190,23 +188,23 @@ class _Fetcher:
 
     def __init__(self, requests: Any, broken: Any, tqdm: Any, *, progress: bool) -> None:
         self._requests = requests
-        self._broken = broken  # what urllib3 raises while a body comes; the errors of requests are OSErrors
+        self._broken = broken  # raised by urllib3 while a body comes; the errors of requests are OSErrors
         self._tqdm = tqdm
         self._progress = progress
 
     def fetch(self, addresses: list[str], file: PublishedFile, path: Path) -> None:
-        """Try the addresses in turn until one gives the right file, and put it in its place."""
+        """Try the addresses in turn until one gives the right file, and move it to `path`."""
         tried = []
         for address in addresses:
             try:
                 with new_file(path, overwrite=True) as part:
                     self._transfer(address, file, part)
                     if problem := fault(part, file):
-                        raise _RefusedError(problem)  # noqa: TRY301 -- one way out for all that is wrong
+                        raise _RefusedError(problem)  # noqa: TRY301 -- handled with the other failures
             except OutputError as error:
                 raise DownloadError(str(error)) from error
             except (DownloadError, ModelNotFoundError):
-                raise  # the disk's fault: no other address would help
+                raise  # a fault of the disk: no other address would help
             except (_RefusedError, self._broken, OSError, ValueError) as error:
                 tried.append(f"  {address}\n    {_describe(error)}\n")
             else:
@@ -220,7 +218,7 @@ class _Fetcher:
     def _transfer(self, address: str, file: PublishedFile, part: Path) -> None:
         """Write what an address gives, within the file's size and a reasonable time."""
         limit = MAX_BYTES if file.size is None else file.size
-        # A compressed body would be longer to unpack than to receive; most servers heed this.
+        # Unpacking a compressed body would take longer than receiving it; most servers heed this.
         wish = {"Accept-Encoding": "identity"}
         start, written = time.monotonic(), 0
         with self._requests.get(address, stream=True, timeout=TIMEOUT, headers=wish) as response:
@@ -234,7 +232,7 @@ class _Fetcher:
                 total=announced or file.size, desc=file.file_name, unit="B", unit_scale=True, disable=not self._progress
             )
             with bar, _writing(part) as output:
-                # read1 returns what has come so far: a server that sends a byte per second cannot hold up the checks.
+                # read1 returns what has come so far: otherwise a very slow server would delay the checks.
                 while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
                     written += len(chunk)
                     seconds = time.monotonic() - start
@@ -248,7 +246,7 @@ class _Fetcher:
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[Callable[[bytes], object]]:
-    """Give a function that appends to a new file; what fails there is the disk's fault (`DownloadError`)."""
+    """Yield a function that appends to a new file; failures to write raise DownloadError."""
     with contextlib.ExitStack() as stack:
 
         def attempt(call: Callable[[], Any]) -> Any:
@@ -281,7 +279,7 @@ def _folder(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # the first one that is not empty ends it
+        with contextlib.suppress(OSError):  # stops at the first that is not empty
             for path in made:
                 path.rmdir()
 
@@ -297,7 +295,7 @@ def _check_mirror(mirror: str | None) -> str | None:
         return None
     parts = urlsplit(mirror)
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise InputError(f"the mirror {mirror!r} is no web address; give one such as https://example.org/elmo")
+        raise InputError(f"the mirror {mirror!r} is not a web address; give one such as https://example.org/elmo")
     return mirror.rstrip("/")
 
 

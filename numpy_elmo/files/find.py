@@ -1,4 +1,4 @@
-"""Where a model's files are: a folder, a weight file with its options, an archive, or a model's name."""
+"""Finding a model's files: in a folder or archive, by a weight file with its options, or by the model's name."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ SAFETENSORS = ".safetensors"
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of a model, found once and not opened yet; `find_model` takes it in place of a source.
+    """The files of a model, found but not opened; `find_model` also accepts it as a source.
 
     Attributes
     ----------
     name : str
-        The weight file, as messages call it.
+        Name of the weight file in messages.
     options : ModelOptions
         The model's sizes.
     open_weights : callable
-        Returns a context manager around the open weight file.
+        Returns a context manager that opens the weight file.
     place : Folder or Zip
-        Where the model's other files are.
+        Location of the model's other files.
     assumed : str
-        What no file says and the options have nevertheless.
+        The options that no file states and that are assumed.
     damaged : callable, optional
-        Where the format has checksums: returns the names of the arrays that do not have theirs.
+        If the format has checksums: returns the names of the arrays that do not match theirs.
     layer_norm : bool
-        Whether the mixes that are stored with the model normalise the layers.
+        Whether the mixes stored with the model normalise the layers.
     """
 
     name: str
@@ -65,9 +65,9 @@ def find_model(source: StrPath | ModelFiles, options: StrPath | None = None) -> 
     ----------
     source : str, path or ModelFiles
         A folder, a weight file (with `options`), an NLPL ``.zip``, a ``.tar.gz``, or the name of a model.  A path that
-        exists comes before a name.
+        exists takes precedence over a name.
     options : str or path, optional
-        The options file, where it is not beside the weights under a name that can be found.
+        The options file, if it is not beside the weights under a known name.
 
     Returns
     -------
@@ -78,9 +78,9 @@ def find_model(source: StrPath | ModelFiles, options: StrPath | None = None) -> 
     ModelNotFoundError
         If there is no such path and no such model, or a file of the model is missing.
     OptionsError
-        If the options file is not one.
+        If the options file is invalid.
     WeightsError
-        If what stands for the weight file is something else (a git-lfs pointer, an options file, a web page).
+        If the weight file is something else (a git-lfs pointer, an options file, a web page).
     """
     if isinstance(source, ModelFiles):
         return source
@@ -101,7 +101,7 @@ def find_model(source: StrPath | ModelFiles, options: StrPath | None = None) -> 
 
 
 def _of_file(path: Path, options: StrPath | None) -> ModelFiles:
-    """Return the model of a weight file that was given by its path."""
+    """Return the model of a weight file."""
     place = Folder(path.parent)
     if is_torch_file(path):
         return _of_allennlp(place, path.name, options)
@@ -116,7 +116,7 @@ def _of_file(path: Path, options: StrPath | None) -> ModelFiles:
 
 
 def _of_place(place: Place, options: StrPath | None) -> ModelFiles:
-    """Return the model in a folder or archive: the first format of which there is a file."""
+    """Return the model in a folder or archive, in the first format that is found."""
     if (name := pick_weights(place)) is not None:
         return ModelFiles(place.label(name), _options(place, options), partial(place.open_hdf5, name), place)
     if (name := pick_safetensors(place)) is not None and (options or pick_options(place) or not what_is_it(place)):
@@ -144,21 +144,21 @@ def _options(place: Place, given: StrPath | None) -> ModelOptions:
 
 
 def _answer_to_address(address: str) -> str:
-    """Say what to do with a web address that was given for a model."""
-    asked, _, _ = address.partition("?")  # https://tfhub.dev/google/elmo/3 is the name of what it has behind ?...
+    """Say what to do with a web address given as a model."""
+    asked, _, _ = address.partition("?")  # https://tfhub.dev/google/elmo/3 has its file at ...?tf-hub-format=compressed
     for model in published.table().values():
         if any(known.partition("?")[0] == asked for file in model.files for known in file.addresses):
             return (
-                f"{address} is an address, and nothing is fetched on loading; fetch the model once with "
+                f"{address} is an address, and loading downloads nothing; get the model once with "
                 f"numpy_elmo.download({model.name!r}), then load({model.name!r})"
             )
-    return f"{address} is an address, and nothing is fetched on loading; fetch the files, and give their folder"
+    return f"{address} is an address, and loading downloads nothing; download the files, and give their folder"
 
 
 def _of_checkpoint(place: Place, prefix: str, options: StrPath | None) -> ModelFiles:
     name, open_weights = place.label(prefix), partial(open_checkpoint, place, prefix)
     assumed = ""
-    with open_weights() as arrays:  # before the options: it may be no checkpoint
+    with open_weights() as arrays:  # before the options: it may not be a checkpoint
         # google/elmo has no options file
         if options is None and pick_options(place) is None and AGGREGATION in arrays:
             found, assumed = options_of_shapes(arrays), ASSUMED
@@ -180,10 +180,10 @@ def _of_allennlp(place: Place, weights: str, options: StrPath | None) -> ModelFi
 
 
 def pick_weights(place: Place) -> str | None:
-    """Return the name of the weight file in a place.  A softmax beside it is no model by itself."""
+    """Return the name of the weight file in a place, other than that of a softmax."""
     what, remedy = "weight file", "give both files by path"
     found = pick(place, "model.hdf5", "*.hdf5", what, remedy=remedy, without="softmax")
-    return found or pick(place, "weights_file", "weights_file", what, remedy=remedy)  # as bio_embeddings keeps them
+    return found or pick(place, "weights_file", "weights_file", what, remedy=remedy)  # the name in bio_embeddings
 
 
 def pick_options(place: Place) -> str | None:
@@ -213,13 +213,13 @@ def pick_torch_file(place: Place) -> str | None:
 
 
 def pick_checkpoint(place: Place) -> str | None:
-    """Return the prefix of a TensorFlow checkpoint in a place: the latest that a training names, or the only one."""
+    """Return the prefix of a TensorFlow checkpoint in a place: the latest that its training names, or the only one."""
     names = place.names()
     if "checkpoint" in names:
         text = place.read("checkpoint", OPTIONS).decode("utf-8", "replace")
         latest = re.search(r'^model_checkpoint_path: "(.*)"', text, re.MULTILINE)
         prefix = PureWindowsPath(latest[1]).name if latest else ""
-        if f"{prefix}.index" in names:  # it may have been written in another folder
+        if f"{prefix}.index" in names:  # the path may be that of another folder
             return prefix
     index = pick(place, "model.ckpt.index", "*.index", "checkpoint", remedy="give the right one by its prefix")
     return None if index is None else index.removesuffix(".index")
@@ -232,7 +232,7 @@ def is_saved_model(place: Place) -> bool:
 
 
 def what_is_it(place: Place) -> str | None:
-    """Say what a place holds that is no model, if that can be told."""
+    """Say what a place holds instead of a model; None if it is not recognised."""
     names = set(place.names())
     for needed, what in _OTHERS:
         if needed <= names:
@@ -241,10 +241,10 @@ def what_is_it(place: Place) -> str | None:
 
 
 _OTHERS = (
-    ({"encoder.pkl", "token_embedder.pkl"}, "a model of ELMoForManyLangs, whose layout is another one and is not read"),
-    ({"config.json", "pytorch_model.bin"}, "a model of the transformers library (such as BERT), which is no ELMo"),
-    ({"config.json", "model.safetensors"}, "a model of the transformers library (such as BERT), which is no ELMo"),
-    ({"bert_config.json"}, "a BERT model, which is no ELMo"),
+    ({"encoder.pkl", "token_embedder.pkl"}, "a model of ELMoForManyLangs, whose layout is not supported"),
+    ({"config.json", "pytorch_model.bin"}, "a model of the transformers library (such as BERT), not of ELMo"),
+    ({"config.json", "model.safetensors"}, "a model of the transformers library (such as BERT), not of ELMo"),
+    ({"bert_config.json"}, "a BERT model, not ELMo"),
     (
         {"saved_model.pb"},
         "a TensorFlow module (saved_model.pb) without its variables; fetch it again with the folder variables/",

@@ -1,16 +1,16 @@
 """Opening HDF5 files of unknown origin, and reading their arrays.
 
-HDF5 can keep a dataset in other files (external links, external storage, virtual datasets), and can make much out of
-little: sizes that are declared and never written, and compressed chunks that grow a thousandfold with every filter.
-No weight file needs any of that, so it is refused before anything is read.  `hdf5_structure` checks the tables that
-come before the datasets.
+An HDF5 dataset can be kept in other files (external links, external storage, virtual datasets), and a small file can
+need much memory: sizes may be declared but never written, and compressed chunks may grow a thousandfold.  No weight
+file needs any of that, so it is refused before anything is read.  `hdf5_structure` checks the tables that lead to the
+datasets.
 """
 
 from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
@@ -29,7 +29,7 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 DEFLATE, SHUFFLE, FLETCHER32, LZF = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, 32000
 CHECKSUM_BYTES = 4
 
-# What h5py and h5repack write.  In another order, what a chunk unpacks to cannot be told beforehand.
+# What h5py and h5repack write.  For other orders, the size of an unpacked chunk cannot be checked beforehand.
 PIPELINES = [
     [*shuffle, *packing, *checksum]
     for shuffle in ([], [SHUFFLE])
@@ -37,11 +37,11 @@ PIPELINES = [
     for checksum in ([], [FLETCHER32])
 ]
 
-# What h5py raises where a file is damaged.
+# What h5py raises for a damaged file.
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, SystemError)
 
-# h5py runs all of HDF5 under one lock.  A child that was forked while another thread held it would wait for ever.
-# The lock is private: without it, a program must not fork while another thread reads a file.
+# h5py runs all of HDF5 under one lock.  A child forked while another thread holds it would wait for ever.  The lock is
+# private: if h5py no longer has it, a program must not fork while another thread reads a file.
 with suppress(ImportError):
     from h5py._objects import phil
 
@@ -50,7 +50,7 @@ with suppress(ImportError):
 
 
 def open_checked(source: Path | BinaryIO) -> h5py.File:
-    """Open an HDF5 file for reading after checking its tables: the only way in this package.  Raises OSError."""
+    """Check the tables of an HDF5 file and open it for reading; this package opens none without.  Raises OSError."""
     if isinstance(source, Path):
         if not source.is_file():  # the other end of a pipe may never write
             raise OSError(f"{source} is no regular file")
@@ -58,7 +58,7 @@ def open_checked(source: Path | BinaryIO) -> h5py.File:
             _check_tables(file)
     else:
         _check_tables(source)
-    return h5py.File(source, "r", locking=False)  # what is only read needs no lock, and may have one
+    return h5py.File(source, "r", locking=False)  # reading needs no lock, and the file may be locked
 
 
 def _check_tables(file: BinaryIO) -> None:
@@ -70,7 +70,7 @@ def _check_tables(file: BinaryIO) -> None:
 
 @contextmanager
 def open_arrays(source: Path | BinaryIO, name: str) -> Iterator[ArrayFile]:
-    """Open a weight file, or say what it is instead (`WeightsError`).  Messages call it `name`."""
+    """Open a weight file, called `name` in messages; raise `WeightsError` if it is something else or damaged."""
     check_is_hdf5(source, name)
     try:
         with open_checked(source) as file:
@@ -85,7 +85,7 @@ def open_arrays(source: Path | BinaryIO, name: str) -> Iterator[ArrayFile]:
 
 
 def check_is_hdf5(source: Path | BinaryIO, name: str) -> None:
-    """Raise `WeightsError` if the beginning of a file is not that of HDF5, saying what it is."""
+    """Raise `WeightsError` if a file does not begin like HDF5, saying what it is."""
     try:
         if isinstance(source, Path):
             if not source.is_file():
@@ -111,7 +111,7 @@ def check_is_hdf5(source: Path | BinaryIO, name: str) -> None:
 
 
 def is_web_page(head: bytes) -> bool:
-    """Say whether a file begins as HTML or XML does."""
+    """Say whether a file begins like HTML or XML."""
     return head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml"))
 
 
@@ -123,7 +123,7 @@ class ArrayFile(Arrays):
         self._file = file
 
     def names(self) -> list[str]:
-        """Return the paths of all datasets of numbers that can be read."""
+        """Return the paths of all readable datasets of numbers."""
         found: list[str] = []
 
         def visit(path: str, item: object) -> None:
@@ -134,11 +134,11 @@ class ArrayFile(Arrays):
         return found
 
     def __contains__(self, path: str) -> bool:
-        """Say whether there is a dataset or group, without following links to elsewhere."""
+        """Say whether there is such a dataset or group, without following links out of the file."""
         return _link_problem(self._file, path) is None
 
     def problem(self, path: str) -> str | None:
-        """Say what was found in place of a dataset that may be read, if it is not one."""
+        """Say what was found instead of a readable dataset; None if it is one."""
         return dataset_problem(self._file, path)
 
     def shape(self, path: str) -> tuple[int, ...]:
@@ -150,7 +150,7 @@ class ArrayFile(Arrays):
         return cast("np.dtype[Any]", self._file[path].dtype)
 
     def fill(self, path: str, values: Stored, start: int | None) -> None:
-        """Read a dataset, or its rows from `start` on, straight into place."""
+        """Read a dataset, or its rows from `start` on, directly into `values`."""
         stored = self._file[path]
         try:
             if values.size:
@@ -160,7 +160,7 @@ class ArrayFile(Arrays):
 
 
 def dataset_problem(file: h5py.Group, path: str, *, texts: bool = False) -> str | None:
-    """Say what was found in place of a dataset that may be read, if it is not one."""
+    """Say what was found instead of a readable dataset; None if it is one."""
     try:
         return _link_problem(file, path) or item_problem(file[path], texts=texts)
     except HDF5_ERRORS as error:
@@ -168,7 +168,7 @@ def dataset_problem(file: h5py.Group, path: str, *, texts: bool = False) -> str 
 
 
 def place_problem(file: h5py.Group, path: str) -> str | None:
-    """Say that something is elsewhere than in its file, or larger than it can be there, if it is; it is not read."""
+    """Say that an item is not in this file, or is larger than this file can hold; None if neither.  Reads no values."""
     if problem := _link_problem(file, path):
         return problem
     item = file[path]
@@ -236,7 +236,7 @@ def _chunk_problem(item: h5py.Dataset) -> str | None:
 
 
 def _inflates_beyond(dataset: h5py.Dataset, n_bytes: int) -> bool:
-    """Say whether a chunk unpacks to more than it should: HDF5 would take memory for all of it."""
+    """Say whether a chunk unpacks to more than it should; HDF5 would allocate memory for all of it."""
     for chunk in _chunks(dataset):
         if chunk.size > dataset.file.id.get_filesize():
             return True
@@ -246,12 +246,12 @@ def _inflates_beyond(dataset: h5py.Dataset, n_bytes: int) -> bool:
             if len(unpacking.decompress(cast("bytes", packed), n_bytes + 1)) > n_bytes:
                 return True
         except zlib.error:
-            continue  # damaged, or stored as it is; HDF5 says which when it reads
+            continue  # damaged, or stored uncompressed; HDF5 finds out when it reads
     return False
 
 
 def _chunks(dataset: h5py.Dataset) -> list[h5py.h5d.StoreInfo]:
-    if not hasattr(dataset.id, "chunk_iter"):  # before HDF5 1.12.3; slower, since it starts again for each chunk
+    if not hasattr(dataset.id, "chunk_iter"):  # before HDF5 1.12.3; slower, since each call starts again
         return [dataset.id.get_chunk_info(k) for k in range(dataset.id.get_num_chunks())]
     chunks: list[h5py.h5d.StoreInfo] = []
     dataset.id.chunk_iter(chunks.append)

@@ -1,8 +1,8 @@
-"""Checks the tables that HDF5 finds its objects by, before HDF5 sees them.
+"""Checks the tables by which HDF5 finds objects, before HDF5 reads them.
 
-HDF5 trusts these tables: a circle in the free list of a local heap takes all memory, a circle in a B-tree the whole
-stack.  `check_structure` walks them within the file's bounds and visits every block once, so it takes time and memory
-in proportion to the file.  It looks at no values and no attributes.
+HDF5 trusts these tables: a cycle in the free list of a local heap uses up the memory, a cycle in a B-tree the stack.
+`check_structure` walks them within the file's bounds and visits every block once, so its time and memory are
+proportional to the file.  It does not check values and attributes.
 
 The layouts are those of the HDF5 File Format Specification, version 3.0, sections II to IV.
 """
@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 UNDEFINED = (1 << 64) - 1
 MAX_DEPTH = 32  # of groups in groups
 GROUP_TREE, CHUNK_TREE = 0, 1
-OLD_GROUP, SOFT_LINK = 1, 2  # what an entry of a symbol table has cached
+OLD_GROUP, SOFT_LINK = 1, 2  # what an entry of a symbol table caches
 
 _SUPERBLOCK_0 = Struct("<8sBBBxBBBxHHI QQQQ QQI4xQQ")
 _SUPERBLOCK_2 = Struct("<8sBBBBQQQQ")
@@ -39,7 +39,7 @@ class StructureError(OSError):
 
 
 class UnreadLayoutError(OSError):
-    """An HDF5 file uses a layout that is not read here."""
+    """An HDF5 file uses a layout that is not supported here."""
 
 
 class _Group(NamedTuple):
@@ -59,7 +59,7 @@ class _Walk:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.size = file.seek(0, 2)
-        self.seen: set[int] = set()  # addresses of tables, each of which has one owner
+        self.seen: set[int] = set()  # addresses of tables; each may have one owner
         self.objects: set[int] = set()  # addresses of groups, and of datasets whose header has several blocks
 
     def run(self) -> None:
@@ -85,7 +85,7 @@ class _Walk:
         return self.file.read(n_bytes)
 
     def once(self, address: int) -> int:
-        """Return an address that nothing has led to before."""
+        """Return an address; raise StructureError if another table led to it before."""
         if address in self.seen:
             raise StructureError(f"two tables lead to the one at {address:,}")
         self.seen.add(address)
@@ -97,7 +97,7 @@ class _Walk:
         driver, extension, cached, n_chunks = UNDEFINED, UNDEFINED, None, 32
         if version in (0, 1):
             data = self.at(0, _SUPERBLOCK_0.size + 4 * version)
-            if version == 1:  # four bytes more: children of chunk B-trees
+            if version == 1:  # has four more bytes: children of chunk B-trees
                 n_chunks, data = int.from_bytes(data[24:26], "little"), data[:24] + data[28:]
             (*_, offsets, lengths, leaf, internal, _, base, _, end, driver, _, root, cache, tree, heap) = (
                 _SUPERBLOCK_0.unpack(data)
@@ -120,7 +120,7 @@ class _Walk:
     # -- object headers ----------------------------------------------------------------------------------------------
 
     def group(self, address: int, path: str) -> _Group | None:
-        """Check an object's header; return where its links are if it is a group."""
+        """Check an object's header; return the places of its links if it is a group."""
         tables: list[Tables] = []
         links: list[tuple[str, int]] = []
         is_group = False
@@ -184,7 +184,7 @@ class _Walk:
                 place += n
 
     def layout(self, body: bytes, path: str) -> None:
-        """Check where a dataset's values are."""
+        """Check the place of a dataset's values."""
         version = body[0]
         kind, ndim, where = (body[2], body[1], 8) if version < 3 else (body[1], body[2], 3)
         if version > 3 and kind == 3:
@@ -235,7 +235,7 @@ class _Walk:
                     yield key, int.from_bytes(child, "little")
 
     def heap(self, address: int) -> bytes:
-        """Return the names of a local heap, whose list of free blocks must come to an end."""
+        """Return the names of a local heap, after checking that its list of free blocks ends."""
         signature, version, n_bytes, free, where = _HEAP.unpack(self.at(self.once(address), _HEAP.size))
         if signature != b"HEAP" or version:
             raise StructureError(f"no heap lies at {address:,}, where a group has its names")

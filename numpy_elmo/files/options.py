@@ -1,4 +1,4 @@
-"""``options.json`` as frozen dataclasses; every problem of a file is named at once."""
+"""``options.json`` as frozen dataclasses; an error names all problems of a file."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class CharCnnOptions:
     filters : tuple of (int, int)
         ``(width, count)`` of every convolution, in the order in which their outputs are concatenated.
     n_highway : int
-        Number of highway layers; 0 if the options leave it out.
+        Number of highway layers, by default 0.
     embedding_dim : int
         Length of a character's vector.
     max_characters_per_token : int
-        Character ids of a token, its two boundary marks included: a token keeps two bytes fewer.
+        Character ids of a token, including its two boundary marks: at most this minus 2 bytes of a token are read.
     activation : {"relu", "tanh"}
         Applied to the pooled convolutions.
     """
@@ -82,19 +82,19 @@ class LstmOptions:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What ``options.json`` says of a model that reads characters."""
+    """The content of ``options.json`` for a model that reads characters."""
 
     char_cnn: CharCnnOptions
     lstm: LstmOptions
 
 
 class _Field(NamedTuple):
-    """One key of the file: what fits, in words too, and its value where it is missing or null, if that is allowed."""
+    """One key of the file: which values fit, the same in words, and the default if it is optional."""
 
     fits: Callable[[Any], bool]
     expected: str
     default: Any = ...
-    replacement: Any = None  # goes on in place of a value that does not fit, so that other problems are found too
+    replacement: Any = None  # used instead of a value that does not fit, to find other problems too
 
 
 def _integer(low: int, high: int = MAX_SIZE, default: Any = ...) -> _Field:
@@ -138,7 +138,7 @@ _LSTM = {
 
 
 def _checked(raw: Mapping[str, Any], fields: Mapping[str, _Field], where: str, problems: list[str]) -> dict[str, Any]:
-    """Return the values of the fields, and note down those that do not fit.  Other keys are ignored."""
+    """Return the values of the fields, and add those that do not fit to `problems`.  Other keys are ignored."""
     values = {}
     for key, field in fields.items():
         value = raw.get(key)
@@ -207,7 +207,7 @@ def _sections(raw: object, names: tuple[str, ...], name: str) -> tuple[dict[str,
 
 
 def _lstm_options(raw: Mapping[str, Any], name: str, problems: list[str]) -> LstmOptions:
-    """Return the LSTM's options, or raise all problems that were noted down, here and before."""
+    """Return the LSTM's options; raise OptionsError if there are problems, here or in `problems`."""
     found: list[str] = []
     values = _checked(raw, _LSTM, "lstm: ", found)
     clips = {key: None if values[key] is None else float(values[key]) for key in ("cell_clip", "proj_clip")}
@@ -249,12 +249,12 @@ def options_of_shapes(arrays: Arrays) -> ModelOptions:
             },
         }
     except (KeyError, IndexError, ValueError, StopIteration) as error:
-        raise OptionsError(f"{arrays.name} has no options file, and is no model of characters ({error})") from error
+        raise OptionsError(f"{arrays.name} has no options file, and does not read characters ({error})") from error
     return parse_options(raw, arrays.name)
 
 
 def layer_norm_of_config(data: bytes, name: str) -> bool:
-    """Say whether the configuration of an AllenNLP model has a layer norm in its mixes: ``do_layer_norm``."""
+    """Say whether the configuration of an AllenNLP model sets ``do_layer_norm`` for its mixes."""
     values = [_decode_json(data, name)]
     while values:
         value = values.pop()
@@ -280,7 +280,7 @@ def decode_options(data: bytes, name: str) -> ModelOptions:
 
 
 def decode_lstm_options(data: bytes, name: str) -> LstmOptions:
-    """Decode and check the bytes of an options file of a model of token ids."""
+    """Decode and check the options file of a model that reads token ids."""
     return parse_lstm_options(_decode_json(data, name), name)
 
 
@@ -294,7 +294,7 @@ def _decode_json(data: bytes, name: str) -> object:
     except RecursionError as error:
         raise OptionsError(f"{name} is nested too deeply for an options file") from error
     except _DuplicateKeyError as error:
-        raise OptionsError(f"{name}: the key {error} is there twice; remove the wrong one") from error
+        raise OptionsError(f"{name}: the key {error} occurs twice; remove the wrong one") from error
     return raw
 
 

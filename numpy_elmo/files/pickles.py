@@ -1,8 +1,8 @@
-"""Pickles, decoded without running anything.
+"""Decoding pickles without executing them.
 
-A pickle is a program for a machine with a stack, and Python's own machine calls whatever the program names.  This one
-knows the opcodes that are needed for dicts, lists, tuples, texts and numbers, and calls what its caller hands over.
-`pickletools` in the standard library says what each opcode does.
+A pickle is a program for a stack machine, and Python's own machine calls whatever the program names.  This one supports
+the opcodes for dicts, lists, tuples, texts and numbers, and calls only the functions that its caller provides.
+`pickletools` in the standard library describes each opcode.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ def unpickle(stream: BinaryIO, names: Mapping[str, Any], persistent: Callable[[o
     Parameters
     ----------
     stream : binary file
-        Held in memory: a pickle may claim any length.
+        In memory, because a pickle may claim any length.
     names : mapping
-        What may be named, such as ``{"collections.OrderedDict": dict}``.
+        The names that are allowed, and their objects, such as ``{"collections.OrderedDict": dict}``.
     persistent : callable
         Returns the object of a persistent id.
 
     Raises
     ------
     DamagedError
-        If there is another name or opcode in it, or it is damaged.
+        If the pickle has another name or opcode, or is damaged.
     """
     machine = _Machine(names, persistent)
     try:
@@ -98,8 +98,8 @@ class _Machine:
 
     def set_items(self, items: list[Any]) -> None:
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str):  # the hash of tuples of tuples may take for ever
-                raise DamagedError("a pickle in it has a dict whose keys are no texts")
+            if not isinstance(key, str):  # hashing nested tuples may take for ever
+                raise DamagedError("a pickle in it has a dict whose keys are not texts")
             self.stack[-1][key] = value
 
     def put(self, number: int) -> None:
@@ -114,6 +114,6 @@ class _Machine:
         return function(*arguments)
 
     def set_attributes(self, attributes: object) -> None:
-        """Leave out the attributes of a dict, such as the versions of modules."""
+        """Ignore the attributes of a dict, such as the versions of modules."""
         if not (isinstance(attributes, dict) and isinstance(self.stack[-1], dict)):
-            raise DamagedError("a pickle in it sets the state of something that is no dict")
+            raise DamagedError("a pickle in it sets the state of something other than a dict")

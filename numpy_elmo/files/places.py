@@ -1,4 +1,4 @@
-"""Where files are: a folder or a zip, in which a file is found by its name."""
+"""Folders and zips, in which files are found and read by their names."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION, Arrays
 from numpy_elmo.files.hdf5 import SIGNATURE, open_arrays
 
 try:
-    from lzma import LZMAError as LZMAError  # noqa: PLC0414 -- for others, too
-except ImportError:  # a Python built without it, whose zipfile says so itself
+    from lzma import LZMAError as LZMAError  # noqa: PLC0414 -- used elsewhere too
+except ImportError:  # a Python built without lzma, whose zipfile raises its own error
     LZMAError = zipfile.BadZipFile  # type: ignore[assignment, misc]
 
-# What the standard library raises where a zip is damaged or needs what is not there.
+# What the standard library raises for a zip that is damaged or needs a missing module.
 ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -40,7 +40,7 @@ ZIP_ERRORS = (
 
 
 class Kind(NamedTuple):
-    """A small file that is read whole: what messages call it, its largest size, and the error if it is not that."""
+    """A kind of small file, read whole: its name in messages, its largest size, and the error for another file."""
 
     what: str
     max_bytes: int
@@ -52,15 +52,15 @@ VOCABULARY = Kind("vocabulary file", 64 << 20, InputError)  # the published one 
 
 
 def to_path(value: str | os.PathLike[str], expected: str) -> Path:
-    """Return a path, or say what else was given (`InputTypeError`)."""
+    """Return a path; raise InputTypeError for anything else."""
     try:
         return Path(value).expanduser()
-    except (TypeError, RuntimeError) as error:  # RuntimeError: there is no home to put in place of ~
+    except (TypeError, RuntimeError) as error:  # RuntimeError: no home folder for ~
         raise InputTypeError(f"{expected}, not {type(value).__name__}") from error
 
 
 def exists(path: Path) -> bool:
-    """Say whether there is such a file or folder; a name that no file can have has none."""
+    """Say whether there is such a file or folder; False for invalid names."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -71,7 +71,7 @@ def read_file(path: Path, kind: Kind) -> bytes:
     """Return the content of a small file."""
     if not exists(path):
         raise ModelNotFoundError(f"{path}: there is no such {kind.what}")
-    if not path.is_file():  # the other end of a pipe may never write, and a device may never end
+    if not path.is_file():  # a pipe may never be written to, and a device may never end
         raise kind.error(f"{path} is no regular file; give the {kind.what}")
     try:
         with path.open("rb") as file:
@@ -82,7 +82,7 @@ def read_file(path: Path, kind: Kind) -> bytes:
 
 
 def _bounded(data: bytes, kind: Kind, name: str) -> bytes:
-    if len(data) > kind.max_bytes and not data.startswith(SIGNATURE):  # a weight file is named where it is decoded
+    if len(data) > kind.max_bytes and not data.startswith(SIGNATURE):  # decoding reports a weight file
         raise kind.error(f"{name} is larger than any {kind.what} ({kind.max_bytes >> 20} MiB); give the {kind.what}")
     return data
 
@@ -91,18 +91,18 @@ def _bounded(data: bytes, kind: Kind, name: str) -> bytes:
 class Folder:
     """The files of a folder, without those of folders in it.
 
-    Links out of it are refused (`InputError`), but for those of huggingface_hub's cache into its own blobs.
+    Links out of it are refused (`InputError`), except those from huggingface_hub's cache into its own blobs.
     """
 
     path: Path
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return str(self.path)
 
     def names(self) -> list[str]:
-        """Return the names of its files, in order."""
+        """Return the names of its files, sorted."""
         try:
             return sorted(path.name for path in self.path.iterdir() if not path.is_dir())
         except OSError as error:
@@ -117,9 +117,9 @@ class Folder:
         return read_file(self.inside(name), kind)
 
     def open_binary(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """Open a file for reading from its beginning to its end."""
+        """Open a file for sequential reading."""
         path = self.inside(name)
-        if not path.is_file():  # the other end of a pipe may never write
+        if not path.is_file():  # reading a pipe may wait for ever
             raise WeightsError(f"{path} is no regular file; put the file in its place")
         return path.open("rb")
 
@@ -128,7 +128,7 @@ class Folder:
         return open_arrays(self.inside(name), self.label(name))
 
     def inside(self, name: str) -> Path:
-        """Return the path of a file, or say that it is a link out of the folder (`InputError`)."""
+        """Return the path of a file; raise InputError if it is a link out of the folder."""
         path = self.path / name
         try:
             target, folder = path.resolve(), self.path.resolve()
@@ -153,15 +153,15 @@ class Zip:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return str(self.path)
 
     def names(self) -> list[str]:
-        """Return the names of its files, or say why none of them is to be trusted (`WeightsError`)."""
+        """Return the names of its files; raise WeightsError if one is a link or points out of the zip."""
         with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive:
             infos = archive.infolist()
         for info in infos:
-            parts = PureWindowsPath(info.filename)  # it knows both slashes, and drives
+            parts = PureWindowsPath(info.filename)  # handles both slashes, and drives
             if parts.anchor or ".." in parts.parts or stat.S_ISLNK(info.external_attr >> 16):
                 raise WeightsError(
                     f"{self.path} has a member that is a link or points out of it, {info.filename!r}, which no "
@@ -180,7 +180,7 @@ class Zip:
 
     @contextmanager
     def open_binary(self, name: str) -> Iterator[BinaryIO]:
-        """Open a file for reading from its beginning to its end."""
+        """Open a file for sequential reading."""
         with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive:
             self._check_size(archive, name)
             with archive.open(name) as file:
@@ -188,7 +188,7 @@ class Zip:
 
     @contextmanager
     def open_hdf5(self, name: str) -> Iterator[Arrays]:
-        """Open an HDF5 file for reading, held in memory: a compressed file can only be read from its beginning."""
+        """Open an HDF5 file for reading, in memory, because a compressed file cannot be read at random."""
         with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive:
             self._check_size(archive, name)
             data = archive.read(name)
@@ -199,7 +199,7 @@ class Zip:
         n_bytes, packed = archive.getinfo(name).file_size, self.path.stat().st_size
         if n_bytes > max(FREE_BYTES, MAX_EXPANSION * packed):
             raise WeightsError(
-                f"{self.label(name)} says that it unpacks to {n_bytes:,} bytes, from a zip of {packed:,}: "
+                f"{self.label(name)} unpacks to {n_bytes:,} bytes, from a zip of {packed:,}, which "
                 "no model does; fetch it from where it was published"
             )
 
@@ -218,14 +218,14 @@ def _zip_errors(path: Path) -> Iterator[None]:
 
 
 def place_of(path: Path) -> Place | None:
-    """Return a folder or zip as a place, or None; a pipe, whose other end may never write, is not looked into."""
+    """Return a folder or zip as a place, or None; a pipe is not read, because that may wait for ever."""
     if path.is_dir():
         return Folder(path)
     return Zip(path) if path.is_file() and zipfile.is_zipfile(path) else None
 
 
 def pick(place: Place, preferred: str, pattern: str, what: str, *, remedy: str, without: str = "\0") -> str | None:
-    """Return the file called `preferred`, or the only one that fits `pattern`; those in the fewest folders first."""
+    """Return the file called `preferred`, or the only one that fits `pattern`; the least nested ones first."""
     files = [PurePosixPath(name) for name in place.names()]
     for fits in (preferred, pattern):
         found = [file for file in files if fnmatchcase(file.name, fits) and without not in file.name]

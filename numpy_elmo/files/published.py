@@ -1,4 +1,4 @@
-"""Models by name: the table of published ones, where their files are kept, and whether they are there.
+"""Models by name: the table of published ones, their place on disk, and whether they have been downloaded.
 
 Nothing here uses the network.
 """
@@ -31,7 +31,7 @@ _FILE_SUFFIXES = (".hdf5", ".h5", ".json", ".zip", ".txt", ".gz", ".tgz")
 
 @dataclass(frozen=True)
 class ArchiveMember:
-    """What is known of one file inside an archive: its name there, bytes and hexadecimal digest."""
+    """What is known about a file in an archive: its name, size in bytes and hexadecimal digest."""
 
     file_name: str
     size: int | None
@@ -44,7 +44,7 @@ class PublishedFile:
 
     role: Role
     file_name: str
-    addresses: tuple[str, ...]  # in the order in which to try
+    addresses: tuple[str, ...]  # to try in this order
     size: int | None = None
     sha256: str | None = None
     md5: str | None = None
@@ -58,9 +58,9 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Measure:
-    """Numbers that someone printed, and how they follow from the vectors of a recorded run.
+    """Published numbers, and how to compute them from the vectors of a recorded run.
 
-    `numpy_elmo.analysis.verify` says what each `kind` computes, from which `tokens` (call, sentence, token),
+    `numpy_elmo.analysis.verify` describes what each `kind` computes from `tokens` (call, sentence, token),
     `components` or `calls`.  A number passes within ``tolerance + relative_tolerance * abs(expected)``.
     """
 
@@ -77,7 +77,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """Calls of a published model by someone who printed numbers, from a fresh state that is carried between calls."""
+    """Calls of a published model whose numbers were published; the state starts fresh and is carried between them."""
 
     name: str
     calls: tuple[tuple[tuple[str, ...], ...], ...]  # call, sentence, token
@@ -90,7 +90,7 @@ class PublishedModel:
 
     name: str
     description: str
-    files: tuple[PublishedFile, ...]  # those that are not needed to load the model too
+    files: tuple[PublishedFile, ...]  # also those that are not needed to load the model
     language: str | None = None
     dim: int | None = None  # LSTM cells
     projection: int | None = None  # outputs of one direction
@@ -118,7 +118,7 @@ def data_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloaded models: ``NUMPY_ELMO_CACHE``, or ``numpy_elmo`` where the system has caches."""
+    """Return the folder for downloaded models: ``NUMPY_ELMO_CACHE``, or ``numpy_elmo`` in the system's cache."""
     given = os.environ.get(CACHE_VARIABLE)
     if given:
         return Path(given).expanduser().absolute()
@@ -136,7 +136,7 @@ def cache_folder() -> Path:
 
 @cache
 def table() -> Mapping[str, PublishedModel]:
-    """Return the published models by name; ``nlpl-<id>`` is a name whether it is in the table or not, see `lookup`."""
+    """Return the published models by name; `lookup` also accepts any ``nlpl-<id>``."""
     raw = json.loads((data_folder() / "models.json").read_text(encoding="utf-8"))
     return MappingProxyType(
         {model["name"]: _parse_model(model, raw["runs"].get(model["name"], ())) for model in raw["models"]}
@@ -144,13 +144,13 @@ def table() -> Mapping[str, PublishedModel]:
 
 
 def embedded() -> PublishedModel:
-    """Return the row of the model that comes with numpy_elmo, which is not in the table: ``tiny/record.json``."""
+    """Return the row of the model that comes with numpy_elmo, from ``tiny/record.json`` instead of the table."""
     raw = json.loads((data_folder() / EMBEDDED / "record.json").read_text(encoding="utf-8"))
     return _parse_model(raw, raw["runs"])
 
 
 def lookup(name: str) -> PublishedModel:
-    """Return a row by its name, or ``nlpl-<id>``; `ModelNotFoundError` lists the names that there are."""
+    """Return the row of a name or ``nlpl-<id>``; raise ModelNotFoundError, which lists all names."""
     if name == EMBEDDED:
         return embedded()
     models = table()
@@ -168,12 +168,12 @@ def lookup(name: str) -> PublishedModel:
 
 
 def is_name(text: str) -> bool:
-    """Say whether a text could be a model's name: it has no separator and does not end as a file does."""
+    """Say whether a text could be a model's name: it has no separator and no suffix of a file."""
     return _NAME.fullmatch(text) is not None and not text.lower().endswith(_FILE_SUFFIXES)
 
 
 def location(model: PublishedModel, folder: Path) -> Path:
-    """Return what to load when a model's files are in a folder: its archive if it is one, else the folder."""
+    """Return the path to load, given the folder of a model's files: its archive if it has one, else the folder."""
     for file in model.files:
         if file.role == "archive":
             return folder / file.file_name
@@ -181,11 +181,11 @@ def location(model: PublishedModel, folder: Path) -> Path:
 
 
 def find(name: str) -> Path:
-    """Return the folder or zip of a model that is here, or say how to get it (`ModelNotFoundError`)."""
+    """Return the folder or zip of a downloaded model; raise ModelNotFoundError, which says how to get it."""
     if name == EMBEDDED:
         folder = data_folder() / EMBEDDED
         if not folder.is_dir():
-            raise ModelNotFoundError(f"{folder} is missing, which comes with numpy_elmo; install numpy_elmo again")
+            raise ModelNotFoundError(f"{folder}, which comes with numpy_elmo, is missing; install numpy_elmo again")
         return folder
     model = lookup(name)
     folder = cache_folder() / model.name
@@ -227,7 +227,7 @@ def _parse_run(raw: dict[str, Any]) -> RecordedRun:
 
 
 def _make(kind: type[Row], raw: Mapping[str, Any], **parsed: Any) -> Row:
-    """Return a row of the table; keys that are only there for the reader of the file are left out."""
+    """Return a row of the table, without the keys that are only comments."""
     values = {field.name: _frozen(raw[field.name]) for field in fields(kind) if field.name in raw}
     return kind(**(values | parsed))
 

@@ -1,4 +1,4 @@
-"""Weights in the format safetensors, under the names of the published datasets; its own library reads them."""
+"""Weights as safetensors files with the names of the published datasets, read by the library safetensors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def open_safetensors(place: Place, file_name: str) -> Iterator[TensorFile]:
     name = place.label(file_name)
     if not isinstance(place, Folder):
         raise WeightsError(f"{name} is in a zip, where its library cannot read it; unpack the zip and give the folder")
-    with place.open_binary(file_name) as file:  # a regular file, which may be read
+    with place.open_binary(file_name) as file:  # checks that it is a readable regular file
         n_bytes = file.seek(0, 2)
     try:
         with safe_open(place.inside(file_name), framework="np") as opened:

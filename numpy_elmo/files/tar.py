@@ -23,31 +23,31 @@ from numpy_elmo.files.writing import output_errors
 
 GZIP, USTAR = b"\x1f\x8b", b"ustar"
 MAX_MEMBERS = 10_000
-SPARE_BYTES = 64 << 20  # left free where an archive is unpacked
+SPARE_BYTES = 64 << 20  # left free on the disk of the unpacked files
 
-# What the standard library raises where an archive is damaged.
+# What the standard library raises for a damaged archive.
 TAR_ERRORS = (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, IndexError, KeyError, struct.error)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 ROOM = "set the environment variable TMPDIR to a larger folder, or unpack it yourself and give the folder"
 
-# AllenNLP packs the HDF5 file that a model started from beside the model's own weights.
+# AllenNLP also packs the HDF5 file from which the model's training started.
 _NOT_NEEDED = "weight_file"
 
 
 @dataclass(frozen=True)
 class Unpacked(Folder):
-    """The files of an archive, those in its folders too.  They are deleted with this object."""
+    """The files of an archive, including those in folders.  They are deleted with this object."""
 
     archive: Path
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return str(self.archive)
 
     def names(self) -> list[str]:
-        """Return the paths of the files in the archive, in order."""
+        """Return the paths of the files in the archive, sorted."""
         return sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
 
     def label(self, name: str) -> str:
@@ -56,14 +56,14 @@ class Unpacked(Folder):
 
 
 def unpacked(path: Path) -> Unpacked | None:
-    """Unpack a tar archive, packed with gzip or not at all; None if a file is no such thing.
+    """Unpack a tar archive, compressed with gzip or not; return None if it is another file.
 
     Raises
     ------
     WeightsError
         If it is damaged, unpacks to far more than its size, or has a member that is a link or points out of it.
     OutputError
-        If there is no room to unpack it.
+        If there is not enough space to unpack it.
     """
     opened = _opened(path)
     if opened is None:
@@ -93,7 +93,7 @@ def unpacked(path: Path) -> Unpacked | None:
 
 
 def is_whole(path: Path) -> bool:
-    """Say whether a file is a tar archive, as far as its beginning and its checksum tell."""
+    """Say whether a file is a complete tar archive, by its beginning and its checksum."""
     opened = _opened(path)
     if opened is None:
         return False
@@ -108,10 +108,10 @@ def is_whole(path: Path) -> bool:
 
 
 def _opened(path: Path) -> BinaryIO | None:
-    """Open a tar archive, or anything that is packed with gzip; None if a file is no such thing."""
+    """Open a tar archive, or any file compressed with gzip; return None for other files."""
     head = b""
     if path.is_file():
-        with suppress(OSError), path.open("rb") as file:  # the next to open it says why it cannot
+        with suppress(OSError), path.open("rb") as file:  # whoever opens it next reports the error
             head = file.read(512)
     if head.startswith(GZIP):
         return cast("BinaryIO", gzip.open(path))
@@ -119,7 +119,7 @@ def _opened(path: Path) -> BinaryIO | None:
 
 
 class _Bounded:
-    """The unpacked bytes of an archive, no more of them than a model's may have."""
+    """The unpacked bytes of an archive, limited to what a model may have."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file, self._path = file, path
@@ -141,7 +141,7 @@ class _Bounded:
 
 def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Unpacked) -> None:
     """Write one member to the folder."""
-    path = PureWindowsPath(member.name)  # it knows both slashes, and drives
+    path = PureWindowsPath(member.name)  # handles both slashes, and drives
     is_file = member.isreg() and not member.issparse()
     if path.anchor or ".." in path.parts or not (is_file or member.isdir()):
         raise WeightsError(

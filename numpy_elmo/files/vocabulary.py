@@ -14,9 +14,9 @@ from numpy_elmo.network.checks import first
 
 UNKNOWN = "<UNK>"
 
-MAX_WORDS = 1 << 22  # five times the published vocabulary; each takes about 100 bytes here
+MAX_WORDS = 1 << 22  # five times the published vocabulary; a word takes about 100 bytes
 
-# bilm-tf passes over this line, a mark that some vocabularies of the same origin end with.
+# Some vocabularies end with this line, which bilm-tf skips.
 _END_MARK = "!!!MAXTERMID"
 
 _SEVERAL_WORDS = re.compile(r"\S[ \t]+\S")
@@ -36,19 +36,19 @@ class Vocabulary:
     words : iterable of str
         The words, at least one.
     name : str
-        How messages call the vocabulary.
+        Name of the vocabulary in messages.
 
     Raises
     ------
     InputError
-        If a word is there twice, or there is none.
+        If a word occurs twice, or there is no word.
     """
 
     def __init__(self, words: Iterable[str], name: str = "the vocabulary") -> None:
         self.words = tuple(words)
         self._rows = {word: row for row, word in enumerate(self.words)}
         if not self.words:
-            raise InputError(f"{name} holds no word; give one word a line")
+            raise InputError(f"{name} holds no word; give one word per line")
         if len(self._rows) < len(self.words):
             twice = [repr(word) for word, count in Counter(self.words).items() if count > 1]
             raise InputError(
@@ -67,7 +67,7 @@ class Vocabulary:
         return self._rows.get(word)
 
     def check_marks(self, name: str) -> None:
-        """Raise `InputError` if the sentence boundaries or the unknown word are missing."""
+        """Raise `InputError` if ``<S>``, ``</S>`` or ``<UNK>`` is missing."""
         missing = [mark for mark in (SENTENCE_START, SENTENCE_END, UNKNOWN) if mark not in self]
         if missing:
             raise InputError(
@@ -107,7 +107,7 @@ def vocabulary_lines(data: bytes, name: str) -> list[str]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{name}, line {line}: not UTF-8 ({error.reason}); give the vocabulary as text") from error
-    # Lines end at line feeds alone: str.splitlines would also cut at separators inside the words of web pages.
+    # Lines end only at line feeds: str.splitlines would also cut at separators inside words from web pages.
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
     return [line for line in lines if line.strip() != _END_MARK]
 
@@ -116,7 +116,7 @@ def decode_vocabulary(data: bytes, name: str) -> Vocabulary:
     """Read a vocabulary from the bytes of its file; see `read_vocabulary`."""
     lines = vocabulary_lines(data, name)
     for number, word in enumerate(lines, 1):
-        if _SEVERAL_WORDS.search(word):  # no token has a space in it: every word would be unknown
+        if _SEVERAL_WORDS.search(word):  # tokens have no spaces, so every word would be unknown
             raise InputError(f"{name}, line {number} holds more than a word, {word[:40]!r}; give one word per line")
     vocabulary = Vocabulary(lines, name)
     words = [word for word in vocabulary.words if word not in (SENTENCE_START, SENTENCE_END, UNKNOWN)]

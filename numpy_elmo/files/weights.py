@@ -5,13 +5,13 @@ Three conventions of the files are undone here, so that the layers see plain arr
 =====================  ================================================================================================
 In the file            Here
 =====================  ================================================================================================
-``W_carry, b_carry``   The highway's *transform* gate, in spite of the name: `Highway.W_gate`, `Highway.b_gate`.
+``W_carry, b_carry``   The highway's *transform* gate, despite the name: `Highway.W_gate`, `Highway.b_gate`.
 forget bias            TensorFlow adds 1 to f at run time and does not store it.  Added to ``B`` once.
 input over recurrent   ``W_0`` has the rows of the input above those of the recurrence.  Cut into two matrices.
 =====================  ================================================================================================
 
-The peers also shift character ids by one, to have a row of zeros in front of ``char_embed``;
-`numpy_elmo.network.characters` says why there is no need for it here.
+Other implementations also shift character ids by one, for a row of zeros in front of ``char_embed``;
+`numpy_elmo.network.characters` explains why that is not needed here.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from numpy_elmo.network.stack import Stack
 
 FORGET_BIAS = 1.0
 DIRECTIONS = ("RNN_0", "RNN_1")  # forward, backward
-TOKEN_TABLE = "embedding"  # instead of char_embed and CNN*, where tokens are looked up
+TOKEN_TABLE = "embedding"  # replaces char_embed and CNN* in models that look tokens up
 
 
 def expected_shapes(options: ModelOptions, file: Arrays | None = None) -> dict[str, tuple[int, ...]]:
-    """Return names and shapes of all datasets of a model; the file tells which of two names a single layer has."""
+    """Return names and shapes of all datasets of a model; `file` tells which of two names a single layer has."""
     return _encoder_shapes(options) | _bilm_shapes(options.lstm, file)
 
 
@@ -84,12 +84,12 @@ def _cell(direction: str, layer: int, lstm: LstmOptions, file: Arrays | None) ->
 
 
 def read_model(file: Arrays, options: ModelOptions, dtype: npt.DTypeLike) -> tuple[TokenLayers, Bilm]:
-    """Read both parts of a model, all arrays read-only; datasets that the options do not ask for are ignored.
+    """Read both parts of a model as read-only arrays; datasets that the options do not need are ignored.
 
     Raises
     ------
     WeightsError
-        If datasets are missing or misshapen (all of them are listed), unreadable, or hold values that are not finite.
+        If datasets are missing or misshapen (all of them are listed), unreadable, or not finite.
     """
     shapes = expected_shapes(options, file)
     problems = [*_misfits(file, shapes), *_more_highways(file, options.char_cnn), *_more_layers(file, options.lstm)]
@@ -99,14 +99,14 @@ def read_model(file: Arrays, options: ModelOptions, dtype: npt.DTypeLike) -> tup
 
 
 def read_bilm(file: Arrays, options: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
-    """Read the LSTM layers of a model, whatever its token part is; raises as `read_model` does."""
+    """Read the LSTM layers of a model with any token part; raises as `read_model` does."""
     if problems := [*_misfits(file, _bilm_shapes(options, file)), *_more_layers(file, options)]:
         raise _misfit(file.name, problems, "Give the options file that was published with these weights.")
     return _read_bilm(file, options, dtype)
 
 
 def read_mixes(file: Arrays, n_layers: int, *, layer_norm: bool = False) -> dict[str, ScalarMix]:
-    """Read the mixes of the layers that a task has learned, by name; the published files have none.
+    """Read the trained mixes of the layers, by name; the published files have none.
 
     google/elmo has one, ``aggregation``; a model of AllenNLP has ``scalar_mix_0``, ``scalar_mix_1``, and so on.
     """
@@ -115,7 +115,7 @@ def read_mixes(file: Arrays, n_layers: int, *, layer_norm: bool = False) -> dict
     for name in filter(file.__contains__, ["aggregation", *itertools.takewhile(file.__contains__, numbered)]):
         shapes: dict[str, tuple[int, ...]] = {f"{name}/weights": (n_layers + 1,), f"{name}/scaling": ()}
         if problems := _misfits(file, shapes):
-            raise _misfit(file.name, problems, "Its mix is not one of its layers: fetch the file again.")
+            raise _misfit(file.name, problems, "Its mix does not fit its layers: fetch the file again.")
         weights, scaling = (file.read(path, "float64") for path in shapes)
         mixes[name] = ScalarMix(weights, scaling.item(), layer_norm=layer_norm)
     return mixes
@@ -165,7 +165,7 @@ def _read_bilm(file: Arrays, lstm: LstmOptions, dtype: npt.DTypeLike) -> Bilm:
     def read_layer(cell: str) -> LstmLayer:
         W, B = file.read(f"{cell}/W_0", dtype), file.read(f"{cell}/B", "float64")
         bias = B.copy()
-        # In double precision: AllenNLP's files hold the sum, and must give the same bias.
+        # In float64, so that AllenNLP's files, which store the sum, give the same bias.
         bias[2 * D : 3 * D] += FORGET_BIAS
         return LstmLayer(
             W_x=W[:P],

@@ -1,8 +1,8 @@
-"""The one way to write a file: under another name first, so that its own name never belongs to half a file.
+"""Writing files under a temporary name first, so that the final name never belongs to an incomplete file.
 
 A new file begins as ``.NAME.1a2b3c4d.part`` beside the target, opened exclusively and locked.  When it is complete, it
-is written through to the disk and renamed, and the folder is written through too.  A process that is killed leaves the
-``.part``; the next one to write the same target deletes it, if nobody holds its lock.
+is synced and renamed, and the folder is synced too.  A process that is killed leaves the ``.part``; the next one that
+writes the same target deletes it, if no process holds its lock.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ StrPath = str | os.PathLike[str]
 
 WINDOWS = os.name == "nt"
 
-# Bytes of a name that all file systems take, less what is added to it.
+# Longest name in bytes that all file systems allow, minus what is added to it.
 _LONGEST_NAME = 255 - len("..12345678.part")
 
-# Seconds to wait for another program to close a file, on systems that do not replace open files.
+# Seconds to wait for another program to close a file: Windows does not replace open files.
 _PATIENCE = 2.0
 
 _LOCKED_BYTE = 1 << 62
@@ -53,16 +53,16 @@ _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNO
 def new_file(path: StrPath, *, overwrite: bool = False, inputs: Iterable[StrPath] = ()) -> Iterator[Path]:
     """Create a file beside `path` to write to, and rename it to `path` at the end.
 
-    An exception inside leaves nothing behind, and a file that existed before as it was.  `OutputError` if `path`
-    exists, or appears meanwhile, and may not be replaced (`overwrite` is for regular files); if it is one of `inputs`,
-    files that are read meanwhile, or a folder, a link or a device; or if it cannot be written.
+    An exception inside deletes the new file and keeps an existing one.  Raises OutputError if `path` exists, or appears
+    meanwhile, and may not be replaced (`overwrite` is for regular files); if it is one of `inputs`, which are being
+    read, or a folder, a link or a device; or if it cannot be written.
     """
     target = check_target(path, overwrite=overwrite, inputs=inputs)
     with partial_file(target) as (opened, partial), opened:
         yield partial
         with output_errors(target):
             sync(opened.fileno())
-            if WINDOWS:  # which renames no open files
+            if WINDOWS:  # which does not rename open files
                 opened.close()
             publish(partial, target, overwrite=overwrite)
 
@@ -73,21 +73,21 @@ def new_hdf5(path: StrPath, *, overwrite: bool = True, inputs: Iterable[StrPath]
     with (
         new_file(path, overwrite=overwrite, inputs=inputs) as partial,
         output_errors(path, RuntimeError),
-        h5py.File(partial, "w", locking=False) as file,  # HDF5 would be refused the lock that `new_file` holds
+        h5py.File(partial, "w", locking=False) as file,  # `new_file` holds the lock
     ):
         yield file
 
 
 @contextmanager
 def output_errors(path: StrPath, *others: type[Exception]) -> Iterator[None]:
-    """Raise OutputError in place of an OSError; and of RuntimeError, which h5py raises for some failed writes."""
+    """Turn OSError, and `others`, into OutputError; h5py raises RuntimeError for some failed writes."""
     kinds: tuple[type[Exception], ...] = (OSError, UnicodeEncodeError, *others)
     try:
         yield
     except ElmoError:
         raise
     except kinds as error:
-        reason = _shown(" ".join(str(error).split()))  # HDF5's have several lines
+        reason = _shown(" ".join(str(error).split()))  # messages of HDF5 have several lines
         raise OutputError(f"{_shown(path)} cannot be written: {reason}; check the folder and the free space") from error
 
 
@@ -118,9 +118,9 @@ def check_target(path: StrPath, *, overwrite: bool = False, inputs: Iterable[Str
 
 @contextmanager
 def partial_file(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """Create, open and lock an empty file beside the target; delete those that killed processes left.
+    """Create, open and lock an empty file beside the target; delete those of killed processes.
 
-    At the end the name is gone, if the file was not renamed, whenever a signal comes; closing is left to the caller.
+    At the end the file is deleted if it was not renamed, even after a signal; the caller closes it.
     """
     partial = None
     try:
@@ -132,7 +132,7 @@ def partial_file(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
                 opened = os.fdopen(descriptor, "r+b", buffering=0)
                 if lock(descriptor) is not False and is_at(descriptor, partial):
                     break
-                opened.close()  # taken for abandoned before it was locked
+                opened.close()  # another process deleted it before it was locked
         yield opened, partial
     finally:
         if partial is not None:
@@ -141,7 +141,7 @@ def partial_file(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 
 def publish(partial: Path, target: Path, *, overwrite: bool) -> None:
-    """Rename a complete file, and write the folder through to the disk.
+    """Rename a complete file, and sync its folder.
 
     Raises OutputError if the target exists by now and may not be replaced, or stays open in another program.
     """
@@ -164,8 +164,8 @@ def publish(partial: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def sync(descriptor: int) -> None:
-    """Wait until a file is on the disk."""
-    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS, where fsync leaves it in the drive's cache
+    """Wait until the content of a file is on the disk."""
+    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS, where fsync leaves data in the drive's cache
         with suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
             return
@@ -173,7 +173,7 @@ def sync(descriptor: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until names in a folder are on the disk, where the system can tell."""
+    """Wait until the names in a folder are on the disk, on systems that support it."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -186,11 +186,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def lock(descriptor: int) -> bool | None:
-    """Lock an open file until it is closed: False if another one has the lock, None if there are no locks here."""
+    """Lock an open file until it is closed; False if another process has the lock, None if locks are not supported."""
     try:
         if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        elif msvcrt is not None:  # a byte beyond all others, for nobody else may read what is locked
+        elif msvcrt is not None:  # a byte beyond the end, because locked bytes cannot be read
             os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
@@ -213,28 +213,28 @@ def is_at(descriptor: int, path: Path) -> bool:
 
 
 def delete_abandoned(target: Path) -> None:
-    """Delete the partial files of a target that nobody has locked."""
+    """Delete the partial files of a target that no process has locked."""
     leftover = re.compile(rf"\.{re.escape(_stem(target))}\.[0-9a-f]{{8}}\.part")
-    with suppress(OSError):  # a folder that cannot be listed
+    with suppress(OSError):  # the folder cannot be listed
         for path in target.parent.iterdir():
             if leftover.fullmatch(path.name):
                 _delete_if_abandoned(path)
 
 
 def _shown(name: StrPath) -> str:
-    """Return a name as any terminal can show it."""
+    """Return a name in characters that any terminal can show."""
     return os.fspath(name).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def _is_file(found: os.stat_result, path: StrPath) -> bool:
     try:
         return os.path.samestat(found, to_path(path, "an input must be a path").stat())
-    except (ElmoError, OSError, ValueError):  # standard input, or something that the reader will complain about
+    except (ElmoError, OSError, ValueError):  # standard input, or a path that its reader will report
         return False
 
 
 def _stem(target: Path) -> str:
-    """Return the target's name, shortened if nothing can be added to it."""
+    """Return the target's name, shortened if it is too long to add to."""
     name = os.fsencode(target.name)
     if len(name) <= _LONGEST_NAME:
         return target.name
@@ -252,7 +252,7 @@ def _delete_if_abandoned(path: Path) -> None:
 
 
 def _rename_if_free(partial: Path, target: Path) -> None:
-    if WINDOWS:  # where renaming never replaces
+    if WINDOWS:  # where renaming never replaces a file
         partial.rename(target)
         return
     try:

@@ -284,8 +284,8 @@ def test_a_hostile_index_is_refused(tmp_path: Path, entries: dict[bytes, bytes],
     [
         (varint(1 << 40) + b"\0a", "unpacks to"),
         (varint(4) + bytes([1, 9]), "copies from before"),
-        (varint(4) + b"\0a", "another length"),
-        (varint(1) + bytes([40]) + b"aaaaaaaaaaa", "another length"),
+        (varint(4) + b"\0a", "does not have the length"),
+        (varint(1) + bytes([40]) + b"aaaaaaaaaaa", "does not have the length"),
         (varint(4) + bytes([0xFC, 1]), "cut off"),
     ],
 )

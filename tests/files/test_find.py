@@ -164,7 +164,7 @@ def test_an_address_is_answered_with_the_name_to_download() -> None:
         load(weights.addresses[0])
     with pytest.raises(ModelNotFoundError, match=r"numpy_elmo\.download\('google-elmo'\)"):
         load("https://tfhub.dev/google/elmo/3")
-    with pytest.raises(ModelNotFoundError, match="fetch the files, and give their folder"):
+    with pytest.raises(ModelNotFoundError, match="download the files, and give their folder"):
         load("https://example.org/elmo/weights.hdf5")
 
 

@@ -132,7 +132,7 @@ def test_all_problems_come_in_one_message() -> None:
         (b"\xff\xfe{}", "is not JSON"),
         (b"\x89HDF\r\n\x1a\n....", "swapped"),
         (b"[1, 2]", "expected a JSON object"),
-        (b'{"lstm": {"dim": 1, "dim": 2}, "char_cnn": {}}', 'the key "dim" is there twice'),
+        (b'{"lstm": {"dim": 1, "dim": 2}, "char_cnn": {}}', 'the key "dim" occurs twice'),
         (b"[" * 100_000, "nested too deeply"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is not JSON"),
     ],

@@ -78,9 +78,9 @@ def test_builtins_are_refused_too(name: str) -> None:
         (b"N)\x81.", "opcode NEWOBJ"),
         (b"N)R.", "damaged"),
         (b"Na.", "damaged"),
-        (b"NNNs.", "keys are no texts"),
-        (b"}K\x01K\x02s.", "keys are no texts"),
-        (b"}NNb.", "no dict"),
+        (b"NNNs.", "keys are not texts"),
+        (b"}K\x01K\x02s.", "keys are not texts"),
+        (b"}NNb.", "other than a dict"),
         (b"](K\x01u.", "damaged"),
         (b"}" + b")" + b"\x86".join([b"2"] * 100) + b".", "opcode DUP"),
     ],
@@ -98,8 +98,8 @@ def test_tuples_of_tuples_take_no_time() -> None:
     nested = b")" + b"q\x00h\x00\x86" * 64
     assert unpickle(io.BytesIO(nested + b"."), {}, str)
     for pickled, message in (
-        (b"}" + nested + b"Ns.", "keys are no texts"),
-        (nested + b"Q.", "a storage in it is none"),
+        (b"}" + nested + b"Ns.", "keys are not texts"),
+        (nested + b"Q.", "a storage in it is invalid"),
     ):
         with pytest.raises(DamagedError, match=message):
             unpickle(io.BytesIO(pickled), {}, _storage)
