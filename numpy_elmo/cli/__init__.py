@@ -1,4 +1,4 @@
-"""The command ``numpy-elmo``: argument parsing and printing; the work is the library's."""
+"""The command ``numpy-elmo``: it parses arguments and prints; the library does the work."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        The words after the command's name; the process's own by default.
+        The arguments after the command's name; by default those of the process.
 
     Returns
     -------
     int
-        The exit status: 0, or 2 after an error, which is one line on standard error.
+        The exit status: 0; 2 after an error, printed as one line on standard error; or that of the command.
     """
     parser = argparse.ArgumentParser(prog="numpy-elmo", description="ELMo inference in pure NumPy.")
     parser.add_argument("--version", action="version", version=f"numpy-elmo {numpy_elmo.__version__}")
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_parser(commands)
     parsed = parser.parse_args(arguments)
     parsed.is_process = arguments is None
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that is not UTF-8 shows what it can
+    if isinstance(sys.stdout, io.TextIOWrapper):  # for terminals that are not UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.simplefilter("default", InputWarning)
@@ -72,7 +72,7 @@ def _run(parsed: argparse.Namespace) -> int:
         say("numpy-elmo: interrupted; nothing was written")
         return 130
     except BrokenPipeError:
-        # The reader of standard output went away, as `head` does; standard error is only written by `say`.
+        # The reader of standard output has ended, as `head` does; `say` handles standard error.
         _close_stdout()
         return 0
     except OSError as error:
@@ -85,6 +85,6 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _close_stdout() -> None:
-    """Drop what is waiting to be printed, or Python would try once more when it ends."""
+    """Drop unprinted output, which Python would otherwise try to print again when it ends."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What the commands share."""
+"""Arguments and helpers that several commands share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def say(text: str) -> None:
-    """Print a line on standard error, if anybody can read it: what is done does not depend on it."""
+    """Print a line on standard error; failures are ignored, because the work does not depend on it."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):  # no reader, a full disk, a closed file
             print(text, file=sys.stderr, flush=True)
@@ -37,7 +37,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Add how text files are read, and return the group of these options."""
+    """Add the options for reading text files, and return their group."""
     group = parser.add_argument_group("reading")
     group.add_argument(
         "--format",
@@ -47,15 +47,15 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> argparse._Argument
         "(auto: by the name and the first lines)",
     )
     group.add_argument(
-        "--column", type=int, default=0, metavar="N", help="the words' column of --format conll, from 0 (0)"
+        "--column", type=int, default=0, metavar="N", help="column of the words for --format conll, from 0 (0)"
     )
-    group.add_argument("--json-field", metavar="NAME", help="the field of JSON lines that holds the sentence")
+    group.add_argument("--json-field", metavar="NAME", help="field of the JSON lines with the sentence")
     add_tokenize_argument(group)
     group.add_argument(
         "--encoding-errors",
         choices=get_args(EncodingErrors),
         default="strict",
-        help="refuse bytes that are not UTF-8 (default), or read U+FFFD in their place",
+        help="refuse bytes that are not UTF-8 (default), or replace them by U+FFFD",
     )
     return group
 
@@ -73,7 +73,7 @@ def text_inputs(arguments: argparse.Namespace, paths: list[str], blank_lines: Bl
     )
 
 
-# The files of a model's folder; others, such as vectors, may be there too.
+# The files of a model's folder, which may hold others, such as vectors.
 MODEL_FILES = (
     *("*.json", "model.hdf5", "*weights*", "*softmax*", "vocab*", "*.safetensors"),
     *("*.index", "*.data-*", "checkpoint", "variables/*", "model.tar.gz"),
@@ -91,7 +91,7 @@ def model_files(arguments: argparse.Namespace) -> Iterator[Path]:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things in words."""
+    """Return a number with its noun, in the plural if needed."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
@@ -105,7 +105,7 @@ def words_of(text: str, arguments: argparse.Namespace) -> list[str]:
 
 
 def add_tokenize_argument(parser: argparse._ActionsContainer) -> None:
-    """Add the choice of splitting text into tokens."""
+    """Add the option ``--tokenize``."""
     parser.add_argument("--tokenize", action="store_true", help="split English text into tokens first")
 
 
@@ -125,13 +125,13 @@ def add_softmax_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_language_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the commands that print words or scores take."""
+    """Add the options of commands that print words or scores."""
     add_softmax_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def add_text_arguments(parser: argparse.ArgumentParser, carry: str) -> None:
-    """Add what the commands that score a text file take; `carry` says what ``--state carry`` is."""
+    """Add the arguments of commands that score a text file; `carry` describes ``--state carry``."""
     parser.add_argument("file", metavar="FILE", help="text file, or - for standard input")
     add_language_model_arguments(parser)
     add_reading_arguments(parser)
@@ -145,7 +145,7 @@ def add_text_arguments(parser: argparse.ArgumentParser, carry: str) -> None:
 
 
 def add_word_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the commands that list words take."""
+    """Add the options of commands that list words."""
     parser.add_argument("-k", type=int, default=10, metavar="N", help="words to print (10)")
     parser.add_argument(
         "--among",
@@ -173,7 +173,7 @@ def load_language_model(arguments: argparse.Namespace) -> LanguageModel:
 
 
 def normalisation(model: LanguageModel, vocabulary: list[str] | None) -> dict[str, object]:
-    """Say over how many words probabilities are normalised, and whether these are all."""
+    """Return the number of words over which probabilities are normalised, and whether ``--among`` restricts them."""
     n_words = len(model.vocabulary if vocabulary is None else set(vocabulary))
     return {"normalised_over": n_words, "restricted": vocabulary is not None}
 

@@ -17,9 +17,9 @@ def add_parser(commands: SubParsers) -> None:
         "weights.hdf5, with its softmax and vocabulary if it has them, and compare the vectors of both.",
     )
     parser.add_argument("model", metavar="SOURCE", help="name, folder, archive, checkpoint prefix or weight file")
-    parser.add_argument("dest", metavar="DEST", help="folder to make")
+    parser.add_argument("dest", metavar="DEST", help="folder to create")
     parser.add_argument("--dtype", choices=["float32", "float16"], default="float32", help="stored values (float32)")
-    parser.add_argument("--options-file", metavar="FILE", help="options of a model that has none beside it")
+    parser.add_argument("--options-file", metavar="FILE", help="options of a model without an options file")
     add_softmax_files(parser)
     parser.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""``numpy-elmo download``: fetch a published model."""
+"""``numpy-elmo download``: download a published model."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ def add_parser(commands: SubParsers) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "download",
-        help="fetch a published model",
-        description="Fetch a published model, to load it by its name from then on. Sizes and checksums on record are "
-        "checked before a file gets its name. Needs the extra: pip install 'numpy_elmo[download]'.",
+        help="download a published model",
+        description="Download a published model, which can then be loaded by its name. Known sizes and checksums "
+        "are checked before a file gets its name. Needs an extra: pip install 'numpy_elmo[download]'.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("name", metavar="NAME", nargs="?", help="a name from --list, or nlpl-<id>")
-    what.add_argument("--list", action="store_true", help="list the published models and whether they are here")
+    what.add_argument("--list", action="store_true", help="list the published models, and which are downloaded")
     parser.add_argument("--dest", metavar="DIR", help="folder for the files (the model's folder in the user's cache)")
     parser.add_argument(
         "--mirror",
         metavar="URL",
         help="address to try first, in front of NAME/FILE (environment variable NUMPY_ELMO_MIRROR)",
     )
-    parser.add_argument("--softmax", action="store_true", help="fetch the softmax and its vocabulary too")
+    parser.add_argument("--softmax", action="store_true", help="download the softmax and its vocabulary too")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fetch the model, or list what there is."""
+    """Download the model, or list all models."""
     if arguments.list:
         for model in published.table().values():
             print(_row(model))

@@ -27,7 +27,7 @@ from numpy_elmo.elmo import CorpusReport, load
 from numpy_elmo.errors import ElmoError, InputError
 from numpy_elmo.files.writing import check_target
 
-# Bytes from which on an output's size is worth a line beforehand.
+# Output size in bytes from which on it is announced.
 LARGE = 10**9
 
 
@@ -36,9 +36,9 @@ def add_parser(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "embed",
         help="write the vectors of text files",
-        description="Read tokenised sentences (text, CoNLL, JSON lines or FASTA, packed or not) and write their ELMo "
-        'vectors in the HDF5 layout of "allennlp elmo": datasets "0", "1", ... and "sentence_to_index". All flags of '
-        '"allennlp elmo" are taken; for its numbers add --state carry.',
+        description="Read tokenised sentences (text, CoNLL, JSON lines or FASTA, compressed or not) and write their "
+        'ELMo vectors in the HDF5 layout of "allennlp elmo": datasets "0", "1", ... and "sentence_to_index". All flags '
+        'of "allennlp elmo" are accepted; for the same numbers add --state carry.',
     )
     parser.add_argument("input", nargs="+", metavar="INPUT", help="text files, in this order, or - for standard input")
     parser.add_argument("output", metavar="OUTPUT", help="HDF5 file to write")
@@ -85,8 +85,8 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
         "their own; or one per token (none, the default)",
     )
     group.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="precision to store")
-    group.add_argument("--compression", help=argparse.SUPPRESS)  # answered with the command that compresses
-    group.add_argument("--forget-sentences", action="store_true", help='leave out "sentence_to_index"')
+    group.add_argument("--compression", help=argparse.SUPPRESS)  # the error gives a command that compresses
+    group.add_argument("--forget-sentences", action="store_true", help='omit "sentence_to_index"')
     group.add_argument(
         "--use-sentence-keys", action="store_true", help="name the datasets by their sentences, which must differ"
     )
@@ -95,7 +95,7 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
 def _add_running(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("running")
     group.add_argument("--resume", action="store_true", help="continue an unfinished run, if there is one")
-    group.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it is there, finished or not")
+    group.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists, finished or not")
     group.add_argument(
         "--checkpoint", type=float, default=30.0, metavar="SECONDS", help="time between checkpoints (30)"
     )
@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def run_job(make: Callable[[], FileEmbedding], arguments: argparse.Namespace) -> int:
-    """Run a job to its end, or say what is kept of it; return the exit status."""
+    """Run a job, or say how much of it is kept; return the exit status."""
     with Signals(for_good=arguments.is_process) as signals:
         job: FileEmbedding | None = None
         try:
@@ -166,24 +166,24 @@ def _job(arguments: argparse.Namespace) -> FileEmbedding:
     source = arguments.model
     if arguments.weight_file is not None:
         if arguments.model != "tiny":
-            raise InputError("--model and --weight-file name the same thing; give one of them")
+            raise InputError("--model and --weight-file mean the same; give one of them")
         source = arguments.weight_file
     for path in (source, arguments.options_file):
         if path is not None and path.startswith(("http://", "https://")):
-            raise InputError(f"{path} is not fetched; get the model with 'numpy-elmo download', or give a file")
+            raise InputError(f"{path} is not downloaded; get the model with 'numpy-elmo download', or give a file")
     if arguments.input.count(STDIN) > 1:
-        raise InputError("standard input can be read once; give - one time")
+        raise InputError("standard input can be read only once; give - once")
     if not arguments.checkpoint >= 0:
         raise InputError(f"--checkpoint must not be negative, and is {arguments.checkpoint}")
     if arguments.compression not in (None, "none"):
         raise InputError(
-            "vectors are written uncompressed, for gzip saves 3 %; if you want it, compress the finished file: "
+            "vectors are written uncompressed, because gzip saves 3 %; to compress the finished file: "
             f"h5repack -f SHUF -f GZIP=6 {arguments.output} packed.hdf5"
         )
     output = Path(arguments.output)
     if len(arguments.input) > 1 and output.is_file() and not h5py.is_hdf5(output):
         raise InputError(
-            f"{output}, the last of the files, is to be written, and is no HDF5 file; was OUTPUT forgotten?"
+            f"{output}, the last file, would be overwritten, and is not an HDF5 file; was OUTPUT forgotten?"
         )
     if output.suffix.lower() == ".npz":
         raise InputError(f"{output}: vectors are written as HDF5; give a name that ends in .hdf5")

@@ -1,4 +1,4 @@
-"""``numpy-elmo explore``: a page on this machine that shows what a model sees, or the page as one file."""
+"""``numpy-elmo explore``: a local page that shows what a model sees, served or as one file."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ def add_parser(commands: SubParsers) -> None:
     )
     parser.add_argument("--html", metavar="FILE", help="write the page with a view inside to this file instead")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
-    parser.add_argument("--sentence", metavar="TEXT", help="sentence to begin with")
+    parser.add_argument("--sentence", metavar="TEXT", help="first sentence")
     parser.add_argument("--compare", metavar="TEXT", help="sentence to compare it with")
     parser.add_argument("--word", metavar="WORD", help="token of the sentence to select; without a sentence, its first")
     parser.add_argument("--corpus", metavar="FILE", help="text for occurrences and neighbours (320 built-in sentences)")
     parser.add_argument("--port", type=int, default=8765, metavar="N", help="port, or the next one that is free (8765)")
-    parser.add_argument("--no-browser", action="store_true", help="print the address, and open no browser")
+    parser.add_argument("--no-browser", action="store_true", help="print the address without opening a browser")
     add_softmax_arguments(parser)
     add_reading_arguments(parser)
     parser.set_defaults(run=run)
 
 
 class _Corpus:
-    """The sentences of the corpus, read from the file each time."""
+    """The sentences of the corpus, read from the file on each iteration."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._arguments = arguments
@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _load(arguments: argparse.Namespace, corpus: _Corpus) -> Explorer:
-    """Load the model, with its softmax if it has one, and say how large they are first."""
+    """Print the size of the model and its softmax, if it has one, and load them."""
     view = _first_view(arguments, corpus)
     files = find_model(arguments.model, arguments.options_file)
     n_bytes = 4 * sum(map(prod, expected_shapes(files.options).values()))
@@ -132,7 +132,7 @@ def _load(arguments: argparse.Namespace, corpus: _Corpus) -> Explorer:
 
 
 def _first_view(arguments: argparse.Namespace, corpus: _Corpus) -> Json:
-    """Return what the page shows first: what the arguments say, or a sentence of the corpus."""
+    """Return the first view of the page: that of the arguments, or a sentence of the corpus."""
     other, word = arguments.compare or "", arguments.word or ""
     if arguments.sentence is not None:
         return analysis.explore.start(arguments.sentence, other, word)
@@ -142,11 +142,11 @@ def _first_view(arguments: argparse.Namespace, corpus: _Corpus) -> Json:
         if 0 < len(tokens) <= analysis.explore.MAX_TOKENS and (not word or word in tokens):
             return analysis.explore.start(tokens, other, word)
     what = f"with {word!r}" if word else f"of 1 to {analysis.explore.MAX_TOKENS} tokens"
-    raise InputError(f"{corpus.name} has no sentence {what}; give the sentence to begin with by --sentence")
+    raise InputError(f"{corpus.name} has no sentence {what}; give the sentence with --sentence")
 
 
 def _read_corpus(explorer: Explorer, corpus: _Corpus) -> None:
-    """Index the corpus, and show how far that is on the page and in the terminal."""
+    """Index the corpus, and show the progress on the page and in the terminal."""
     with progress() as show:
 
         def both(done: CorpusReport, total: CorpusReport) -> None:
@@ -174,5 +174,5 @@ def _open(url: str) -> None:
 
 
 def _has_screen() -> bool:
-    """Say whether a browser would have a window; without one, it may take over the terminal."""
+    """Say whether a browser can open a window; otherwise it may take over the terminal."""
     return not sys.platform.startswith("linux") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))

@@ -1,10 +1,11 @@
-"""``numpy-elmo info``: what a model is."""
+"""``numpy-elmo info``: the sizes and options of a model."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from dataclasses import asdict
+from math import prod
 
 from numpy_elmo.cli.common import SubParsers
 from numpy_elmo.elmo import load
@@ -31,12 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = find_model(arguments.model, arguments.options_file)
     mixes = load(files).mixes
     cnn, lstm = files.options.char_cnn, files.options.lstm
-    n_parameters = 0
-    for shape in expected_shapes(files.options).values():
-        size = 1
-        for length in shape:
-            size *= length
-        n_parameters += size
+    n_parameters = sum(map(prod, expected_shapes(files.options).values()))
     if arguments.json:
         learned = {
             name: {"weights": mix.weights.tolist(), "gamma": mix.gamma, "layer_norm": mix.layer_norm}
@@ -53,11 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
         ("layers", f"{lstm.n_layers + 1}: tokens and {lstm.n_layers} LSTM layers in each direction"),
         (
             "features",
-            f"{2 * lstm.projection_dim} a layer: {lstm.projection_dim} forward, {lstm.projection_dim} backward",
+            f"{2 * lstm.projection_dim} per layer: {lstm.projection_dim} forward, {lstm.projection_dim} backward",
         ),
         ("LSTM", f"{lstm.dim} cells, skip connections {'on' if lstm.use_skip_connections else 'off'}"),
         ("clips", clips),
-        ("characters", f"{cnn.max_characters_per_token} a token, vectors of {cnn.embedding_dim}"),
+        ("characters", f"{cnn.max_characters_per_token} per token, vectors of {cnn.embedding_dim}"),
         ("filters", f"{cnn.n_filters}: {filters}; {cnn.activation}"),
         ("highways", str(cnn.n_highway)),
         *(("mix", _mix(name, mix)) for name, mix in mixes.items()),

@@ -1,4 +1,4 @@
-"""``numpy-elmo neighbors``: tokens that are used like a word."""
+"""``numpy-elmo neighbors``: tokens that are used like a given word."""
 
 from __future__ import annotations
 

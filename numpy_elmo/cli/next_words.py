@@ -28,7 +28,7 @@ def add_parser(commands: SubParsers) -> None:
     )
     parser.add_argument("text", metavar="TEXT", help='tokens separated by spaces; "" for the first word of a sentence')
     parser.add_argument(
-        "--previous", action="store_true", help="the words before TEXT instead, which is the end of a sentence"
+        "--previous", action="store_true", help="print words before TEXT, the end of a sentence, instead"
     )
     add_tokenize_argument(parser)
     add_language_model_arguments(parser)

@@ -19,8 +19,8 @@ def add_parser(commands: SubParsers) -> None:
         "a tab-separated table of how often the model finds the good sentence likelier: one row per paradigm (UID), "
         "phenomenon (linguistics_term) and field, and one for all; by the forward log-probability of the sentence, "
         "the backward one, and their sum. Sentences are split into tokens as the training text was, and boundaries "
-        "count. A pair with a critical word that the vocabulary lacks is counted as unknown and in no accuracy; a tie "
-        "is not right.",
+        "count. A pair whose critical word is not in the vocabulary is counted as unknown, not in the accuracies; a "
+        "tie counts as wrong.",
     )
     parser.add_argument("file", metavar="FILE", help="file of pairs, or - for standard input")
     add_language_model_arguments(parser)

@@ -29,7 +29,7 @@ def add_parser(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "plot",
         help="draw senses, similarities, gates or next words",
-        description="Write a picture as PNG or SVG.  It needs matplotlib: pip install 'numpy_elmo[plot]'.",
+        description="Write a picture as PNG or SVG.  Needs matplotlib: pip install 'numpy_elmo[plot]'.",
     )
     kinds = parser.add_subparsers(title="pictures", metavar="PICTURE", required=True)
 
@@ -61,7 +61,7 @@ def add_parser(commands: SubParsers) -> None:
     gates.add_argument("text", metavar="TEXT", help="tokens separated by spaces")
     gates.add_argument("--layer", type=int, default=1, metavar="N", help="layer; 1 is the first LSTM layer (1)")
     gates.add_argument("--direction", choices=("forward", "backward"), default="forward", help="stack (forward)")
-    gates.add_argument("--units", type=int, default=24, metavar="N", help="units to show, the liveliest (24)")
+    gates.add_argument("--units", type=int, default=24, metavar="N", help="most active units to show (24)")
     add_tokenize_argument(gates)
     gates.set_defaults(draw=_gates)
 

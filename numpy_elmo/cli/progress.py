@@ -1,4 +1,4 @@
-"""How far a long run is: a bar on a terminal, else a line every few seconds, on standard error."""
+"""Progress of a long run on standard error: a bar on a terminal, else a line every few seconds."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Show: TypeAlias = Callable[[CorpusReport, CorpusReport], None]
 
 @contextmanager
 def progress(*, plain: bool = False) -> Iterator[Show]:
-    """Give a function of what is done and what there is to do, to be called now and then.
+    """Yield a function that shows progress, given a report of what is done and one of the total.
 
-    It draws a bar if there is a terminal and tqdm is installed, else it prints lines, with `plain` in any case.  A
-    terminal that is closed, or a pipe that nobody reads any more, does not stop the work.
+    It draws a bar if there is a terminal and tqdm is installed, else, or with `plain`, it prints lines.  A closed
+    terminal or pipe does not stop the work.
     """
     tqdm = None if plain or sys.stderr is None or not sys.stderr.isatty() else _tqdm()
     bar: Any = None
@@ -38,7 +38,7 @@ def progress(*, plain: bool = False) -> Iterator[Show]:
                 bar.update(done.n_tokens - bar.n)
             return
         now = time.monotonic()
-        start = start or (now, done.n_tokens)  # a resumed run was not as fast as what it found done
+        start = start or (now, done.n_tokens)  # do not count what a resumed run found done
         if now - last >= INTERVAL:
             last = now
             say(_line(done, total, *start, now))
@@ -67,7 +67,7 @@ def _line(done: CorpusReport, total: CorpusReport, start: float, n_before: int, 
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people read it.
+    """Return a duration in readable form.
 
     Examples
     --------

@@ -20,9 +20,9 @@ def add_parser(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "seqvec",
         help="write the vectors of protein sequences",
-        description="Read protein sequences (FASTA, packed or not, or a folder of such files) and write one array per "
-        "protein, named by its identifier: the sum of SeqVec's layers, (residues, 1024). The flags are those of the "
-        "program seqvec.",
+        description="Read protein sequences (FASTA, compressed or not, or a folder of such files) and write one array "
+        "per protein, named by its identifier: the sum of SeqVec's layers, (residues, 1024). The flags are those of "
+        "the program seqvec.",
     )
     parser.add_argument("-i", "--input", required=True, metavar="FILE|DIR", help="FASTA file, or folder of FASTA files")
     parser.add_argument(
@@ -53,7 +53,7 @@ def add_parser(commands: SubParsers) -> None:
         dest="id_field",
         type=int,
         metavar="N",
-        help="the field that is the identifier, from 0; -1 for the whole header (field 1 where there is one, as in "
+        help="field that is the identifier, from 0; -1 for the whole header (field 1 if there is one, as in "
         "sp|P12345|NAME, else the first word)",
     )
     parser.add_argument(
@@ -61,7 +61,7 @@ def add_parser(commands: SubParsers) -> None:
         type=int,
         default=15_000,
         metavar="N",
-        help="residues that are embedded at a time, for npz (15000)",
+        help="most residues in a batch, for npz (15000)",
     )
     parser.add_argument("--resume", action="store_true", help="continue an unfinished HDF5 file, if there is one")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists, finished or not")

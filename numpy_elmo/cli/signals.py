@@ -1,4 +1,4 @@
-"""Ending in order when the user or the system asks for it."""
+"""Ending in an orderly way after a signal."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Signals:
-    """Raises `Interrupted` at the first signal, and ignores those after it until the ``with`` statement ends.
+    """Raises `Interrupted` at the first signal, and ignores later ones until the ``with`` statement ends.
 
-    Signals that the parent process ignores, as ``nohup`` does, stay ignored.  Outside the main thread it does nothing.
-    With `for_good` they stay ignored afterwards too: the process is about to end.
+    Signals that the parent process ignores, as with ``nohup``, stay ignored.  Outside the main thread it does nothing.
+    With `for_good`, signals stay ignored after the statement too, because the process is about to end.
     """
 
     def __init__(self, *, for_good: bool = False) -> None:

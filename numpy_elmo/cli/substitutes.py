@@ -1,4 +1,4 @@
-"""``numpy-elmo substitutes``: the words that fit in the place of a token."""
+"""``numpy-elmo substitutes``: the words that fit in place of a token."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def add_parser(commands: SubParsers) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "substitutes",
-        help="print the words that fit in the place of a token",
-        description="Print the words that fit best in the place of a token, seen from both sides. The token is marked "
+        help="print the words that fit in place of a token",
+        description="Print the words that fit best in place of a token, given both contexts. The token is marked "
         'in the text, as in "He sat on the river [bank] .", or given by --word or --position.',
     )
     parser.add_argument("text", metavar="TEXT", help="tokens of a sentence, separated by spaces")
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--word", metavar="WORD", help="the token, which must occur once")
-    place.add_argument("--position", type=int, metavar="N", help="the token's place, from 0, or from the end (-1)")
+    place.add_argument("--position", type=int, metavar="N", help="position of the token, from 0, or from the end (-1)")
     parser.add_argument(
         "--combine",
         choices=("average", "product", "forward", "backward"),
@@ -42,7 +42,7 @@ def add_parser(commands: SubParsers) -> None:
         help="score by the mean of both directions' log-probabilities (average, the default, which is no probability), "
         "by their normalised product, or by one direction",
     )
-    parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="what logits are divided by (1)")
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="divisor of the logits (1)")
     add_tokenize_argument(parser)
     add_language_model_arguments(parser)
     add_word_arguments(parser)

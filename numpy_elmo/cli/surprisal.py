@@ -30,8 +30,8 @@ def add_parser(commands: SubParsers) -> None:
         description="Read tokenised sentences and print a tab-separated table with a header and "
         "one row per token: sentence_id, token_id (both from 1), token, surprisal (forward), surprisal_backward, "
         "entropy (of the forward distribution before the token is read), rank (1: the likeliest word), unknown (1: "
-        "the vocabulary lacks the token, and the numbers are those of <UNK>). The last row of a sentence is </S>, its "
-        "end, which has no surprisal_backward (NA). Blank lines separate documents and have no sentence_id.",
+        "the token is not in the vocabulary, so the numbers are those of <UNK>). The last row of a sentence is </S>, "
+        "its end, which has no surprisal_backward (NA). Blank lines separate documents and have no sentence_id.",
     )
     add_text_arguments(parser, carry="from the sentence before it in the same document")
     parser.add_argument("--unit", choices=("bits", "nats"), default="bits", help="unit of surprisal and entropy (bits)")

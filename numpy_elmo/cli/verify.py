@@ -22,9 +22,9 @@ def add_parser(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "verify",
         help="check a model's files and vectors",
-        description="Check sizes and checksums on record, that the weights fit the options and are finite, and, for "
-        "models of which others printed numbers, that the same numbers come out. The report is Markdown, made for "
-        "pasting into an issue. The exit status is 1 if a check fails.",
+        description="Check known sizes and checksums, that the weights fit the options and are finite, and, for "
+        "models with published example numbers, that these are reproduced. The report is Markdown, ready to be "
+        "pasted into an issue. The exit status is 1 if a check fails.",
     )
     parser.add_argument("model", metavar="NAME|DIR", help="name, folder, archive or weight file")
     parser.add_argument("--as", dest="name", metavar="NAME", help="the published model that a folder should be")
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _environment() -> str:
-    """Return what a difference may come from."""
+    """Return the versions and platform that may explain a difference."""
     versions = (
         f"numpy_elmo {numpy_elmo.__version__}",
         f"NumPy {np.__version__} (OpenBLAS kernels: {blas.kernel()})",

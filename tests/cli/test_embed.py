@@ -233,7 +233,7 @@ def test_a_forgotten_output_does_not_cost_an_input(command: Command, capsys: pyt
     for text in texts:
         text.write_text("precious")
     assert main(["embed", *map(str, texts), str(texts[1]), "--model", BASE, "--overwrite"]) == 2
-    assert "b.txt, the last of the files, is to be written, and is no HDF5 file; was OUTPUT" in capsys.readouterr().err
+    assert "b.txt, the last file, would be overwritten, and is not an HDF5 file; was OUTPUT" in capsys.readouterr().err
     assert texts[1].read_text() == "precious"
 
 
@@ -249,9 +249,9 @@ def test_what_allennlp_has_and_we_do_not_need_is_taken(command: Command, base: E
     [
         (
             ["--weight-file", "https://example.org/weights.hdf5"],
-            "is not fetched; get the model with 'numpy-elmo download'",
+            "is not downloaded; get the model with 'numpy-elmo download'",
         ),
-        (["--model", "x", "--weight-file", "y"], "--model and --weight-file name the same thing"),
+        (["--model", "x", "--weight-file", "y"], "--model and --weight-file mean the same"),
         (["--weight-file", f"{BASE}/weights.hdf5"], "give its options file too"),
         (["--checkpoint", "-1"], "--checkpoint must not be negative"),
         (["--checkpoint", "nan"], "--checkpoint must not be negative"),
