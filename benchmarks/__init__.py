@@ -1,1 +1,1 @@
-"""Measurements, run as ``python -m benchmarks.NAME``; none of them is a test."""
+"""Benchmarks, run as ``python -m benchmarks COMMAND``."""

@@ -1,4 +1,4 @@
-"""Starting workers, asking them, and taking turns."""
+"""Starting workers, sending them requests, and timing them in turn."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class EngineSpec:
     Attributes
     ----------
     name : str
-        What the tables call it.
+        Name in the tables.
     engine : str
         A key of `benchmarks.engines.ENGINES`, or ``"machine"``.
     python : str
         The interpreter that has the library.
     environment : mapping
-        Variables that are set for this engine; by default none is, as for its users.
+        Variables to set for this engine; by default none, as for its users.
     options : mapping
-        Arguments of its `load`.
+        Further arguments of `Engine.load`.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Worker:
     Attributes
     ----------
     spawned : float
-        When it was started, by ``time.perf_counter``.
+        Start time by ``time.perf_counter``.
     """
 
     def __init__(self, spec: EngineSpec) -> None:
@@ -84,7 +84,7 @@ class Worker:
         if not line:
             self._log.seek(0)
             said = self._log.read().decode(errors="replace")[-4000:]
-            raise RuntimeError(f"the worker of {self.name} ended at {call!r}; the last that it said:\n{said}")
+            raise RuntimeError(f"the worker of {self.name} ended at {call!r}; its last output:\n{said}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -104,7 +104,7 @@ class Worker:
 
 @contextmanager
 def busy_core() -> Iterator[subprocess.Popen[bytes]]:
-    """Keep one core busy with another program inside."""
+    """Keep one core busy with another program during the ``with`` statement."""
     load = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield load
@@ -114,7 +114,7 @@ def busy_core() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def take_turns(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Run every work once a round, one after the other, so that what else the machine does falls on all of them."""
+    """Call all functions once per round, in turn, so that other load on the machine affects all of them."""
     figures: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
@@ -129,5 +129,5 @@ def summary(values: Iterable[float]) -> dict[str, float]:
 
 
 def say(what: str) -> None:
-    """Tell what is being measured now."""
+    """Print what is being measured."""
     print(what, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What our own cost depends on: length, batch size, size of the corpus, threads."""
+"""The cost of numpy_elmo by sentence length, batch size, corpus size and number of threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOKENS_A_LENGTH = 2560  # the same text at each length, in batches of 32
 
 
 def measure(ours: EngineSpec, folder: Path, sentences: Sentences, rounds: int) -> dict[str, Any]:
-    """Return milliseconds a token over each of them."""
+    """Return milliseconds per token for each of these."""
     by_length = sorted(sentences, key=len)
     with Worker(ours) as worker:
         worker.start(folder, max(BATCH_SIZES))
@@ -53,7 +53,7 @@ def _point(n: int, case: Case, seconds: Sequence[float]) -> dict[str, float]:
 
 
 def _threads(ours: EngineSpec, folder: Path, case: Case, rounds: int) -> list[dict[str, float]]:
-    """Run a corpus with every number of threads up to the CPUs."""
+    """Run a corpus with 1, 2, 4, ... threads, up to the number of CPUs."""
     most = available_cpus()
     counts = sorted({2**k for k in range(most.bit_length()) if 2**k <= most} | {most})
     with ExitStack() as stack:

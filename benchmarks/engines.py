@@ -1,7 +1,7 @@
-"""The libraries that are compared, behind one interface, each run as its users run it at its best.
+"""The compared libraries behind one interface, each used in the fastest way that its users have.
 
-A worker process holds one of them; this module is imported by interpreters that have only that one, so every library
-is imported where it is used.
+A worker process runs one of them.  Its interpreter may have only that one, so libraries are imported where they are
+used.
 """
 
 # ruff: noqa: D102 - the methods are described once, by the base class
@@ -19,8 +19,8 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[np.floating]
 Batch: TypeAlias = Sequence[Sequence[str]]
 
-CORPUS_BATCH = 64  # sentences that the peers take at a time of a corpus
-UNSEEN = "\ue000"  # a token of no text, from Unicode's private use area
+CORPUS_BATCH = 64  # batch size of the peers on a corpus
+UNSEEN = "\ue000"  # a token in no text, from Unicode's private use area
 
 
 class Engine(ABC):
@@ -32,11 +32,11 @@ class Engine(ABC):
 
     @abstractmethod
     def load(self, folder: str, max_batch_size: int, **options: Any) -> None:
-        """Load a model folder, up to the point where a batch can be embedded."""
+        """Load a model folder, so that batches can be embedded."""
 
     @abstractmethod
     def embed(self, batch: Batch) -> Any:
-        """Return all layers of a batch, in whatever form the library has them."""
+        """Return all layers of a batch, in the library's own form."""
 
     @abstractmethod
     def reset(self) -> None:
@@ -44,23 +44,23 @@ class Engine(ABC):
 
     @abstractmethod
     def vectors(self, output: Any, lengths: Sequence[int]) -> list[Array]:
-        """Take what `embed` returned apart: one ``(L + 1, n_tokens, 2 P)`` array a sentence."""
+        """Split what `embed` returned into one array ``(L + 1, n_tokens, 2 P)`` per sentence."""
 
     def embed_carried(self, batch: Batch) -> Any:
-        """Embed a batch from the states of the batch before, as the peers always do."""
+        """Embed a batch from the states that the last one left, as the peers always do."""
         return self.embed(batch)
 
     def embed_corpus(self, sentences: Batch) -> Iterator[Any]:
-        """Embed many sentences as a user does who wants it done: in batches in file order."""
+        """Embed many sentences as a user would: in batches, in file order."""
         for start in range(0, len(sentences), CORPUS_BATCH):
             yield self.embed(sentences[start : start + CORPUS_BATCH])
 
     def forget(self) -> None:  # noqa: B027 - the peers keep nothing
-        """Forget what was kept of earlier texts to be faster on later ones: every timing starts as on a new text."""
+        """Clear caches of earlier texts, so that every timing starts as with a new text."""
 
 
 class NumpyElmo(Engine):
-    """The package itself."""
+    """numpy_elmo."""
 
     def import_library(self) -> dict[str, str]:
         import numpy_elmo  # noqa: PLC0415
@@ -85,7 +85,7 @@ class NumpyElmo(Engine):
 
     def forget(self) -> None:
         self.elmo.encoder._row.clear()
-        self.elmo.embed([[UNSEEN]])  # the first sentence makes what belongs to the model and not to the text
+        self.elmo.embed([[UNSEEN]])  # fill the caches that depend only on the model
 
     def reset(self) -> None:
         self.elmo.reset_state()
@@ -98,9 +98,9 @@ class NumpyElmo(Engine):
 class SimpleElmo(Engine):
     """simple_elmo on TensorFlow.
 
-    The first call has no session, as simple_elmo's examples have none, and simple_elmo makes one and fills all
-    variables.  Later calls share one session, or each would do so again.  ``warmup=False``, because warming up runs the
-    first batch twice.
+    The first call has no session, as in simple_elmo's examples, so simple_elmo makes one and initialises all variables.
+    Later calls share one session, to avoid doing so again.  ``warmup=False``, because warming up runs the first batch
+    twice.
     """
 
     def import_library(self) -> dict[str, str]:
@@ -143,7 +143,7 @@ class SimpleElmo(Engine):
 
 
 class AllenNlp(Engine):
-    """The AllenNLP module on torch, as simple-elmo-pytorch carries it, without gradients."""
+    """AllenNLP's module on torch, from simple-elmo-pytorch, without gradients."""
 
     def import_library(self) -> dict[str, str]:
         import simple_elmo_pytorch  # noqa: PLC0415

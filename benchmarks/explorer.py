@@ -1,11 +1,11 @@
-"""How long the explorer's page waits for its answers: a sentence of 15 tokens, everything on the screen.
+"""How long the explorer's page waits for answers: a sentence of 15 tokens, with all panels shown.
 
     python -m benchmarks explorer [--json FILE] [--model MODEL] [--repeats R]
 
-A server of the built-in corpus is asked what the page asks after a key is pressed: the sentence, and then, at the same
-time, the words expected around one token, its occurrences, their map, the token's place there and its nearest
-occurrences.  Every sentence and every word is new to the server.  The pause of 150 ms after the last key and the
-drawing are not in it.
+A server with the built-in corpus gets the requests that the page sends after a key is pressed: the sentence and then,
+at the same time, the words expected around one token, its occurrences, their map, the token's place on it and its
+nearest occurrences.  Every sentence and every word is new to the server.  The pause of 150 ms after the last key and
+the drawing are not included.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TOKENS = 15
 
 
 def ask(server: Server, *question: object) -> Any:
-    """Ask as the page does."""
+    """Send a request like the page's and return the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
     connection.request("POST", "/ask", json.dumps(question), {"X-Key": server.key})
     answer = json.loads(connection.getresponse().read())
@@ -43,11 +43,11 @@ def ask(server: Server, *question: object) -> Any:
 
 
 def sentences(n: int) -> list[tuple[str, int]]:
-    """Return n sentences of 15 tokens, made of two of the corpus each, and a place of an ambiguous word in each."""
+    """Return n sentences of 15 tokens, joined from the corpus, and the place of an ambiguous word in each."""
     corpus = example_sentences()
     made = []
     for k in range(n):
-        # The corpus has 16 sentences of each of 20 words; 7 and 20 have no common divisor.
+        # The corpus has 16 sentences for each of 20 words; 7 and 20 are coprime, so every word has its turn.
         first = 16 * (7 * k % 20) + k // 20
         words = set(corpus[first]).intersection(*corpus[first - first % 16 : first - first % 16 + 16])
         [word] = words - {"."}
@@ -57,7 +57,7 @@ def sentences(n: int) -> list[tuple[str, int]]:
 
 
 def measure(model: str, repeats: int) -> dict[str, Any]:
-    """Time the answers to some sentences."""
+    """Time the answers to `repeats` sentences."""
     language_model = LanguageModel.load(model)
     elmo = language_model.elmo
     milliseconds = []
@@ -81,7 +81,7 @@ def measure(model: str, repeats: int) -> dict[str, Any]:
             if errors := [answer["error"] for answer in answers if "error" in answer]:
                 raise SystemExit(f"{word}: {errors}")
         server.shutdown()
-    timed = milliseconds[1:]  # the first one loads what later ones find ready
+    timed = milliseconds[1:]  # the first one also fills caches
     return {
         "model": model,
         "tokens": TOKENS,
@@ -97,7 +97,7 @@ def measure(model: str, repeats: int) -> dict[str, Any]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     parser.add_argument("--model", default="tiny", metavar="MODEL", help="a model with its softmax (tiny)")
     parser.add_argument("--repeats", type=int, default=40, metavar="R", help="sentences (40)")
 

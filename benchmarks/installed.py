@@ -17,12 +17,12 @@ DISTRIBUTIONS = {
     "tensorflow": ("simple-elmo", "tensorflow", "tf_keras"),
     "torch": ("simple-elmo-pytorch", "torch"),
 }
-# What a wheel of this package holds, for an interpreter that runs it from the source tree.
+# The files of a wheel, for interpreters that run numpy_elmo from the source tree.
 SOURCES = ("numpy_elmo/**/*", "weights/tiny/*", "weights/models.json")
 
 
 def measure(engine: EngineSpec) -> dict[str, int]:
-    """Return the bytes of an engine's distributions and of all that they need, by name."""
+    """Return the bytes of an engine's distributions and all their requirements, by name."""
     command = [engine.python, "-m", "benchmarks.installed", *DISTRIBUTIONS[engine.engine]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     sizes: dict[str, int] = json.loads(done.stdout)
@@ -30,7 +30,7 @@ def measure(engine: EngineSpec) -> dict[str, int]:
 
 
 def sizes(names: list[str]) -> dict[str, int]:
-    """Return the bytes of some distributions and of those that they require, as far as they are installed."""
+    """Return the bytes of distributions and of their installed requirements, by name."""
     found: dict[str, int] = {}
     todo = list(names)
     while todo:
@@ -52,7 +52,7 @@ def sizes(names: list[str]) -> dict[str, int]:
 
 
 def _size(distribution: importlib.metadata.Distribution) -> int:
-    """Return the bytes of the files that a distribution brought, without compiled Python."""
+    """Return the bytes of the files of a distribution, without compiled Python."""
     origin: Any = distribution.read_text("direct_url.json")
     if origin and json.loads(origin).get("dir_info", {}).get("editable"):
         paths = [path for pattern in SOURCES for path in ROOT.glob(pattern)]

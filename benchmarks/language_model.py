@@ -1,11 +1,11 @@
-"""What full normalisation over the published vocabulary costs, as a ratio to the bare matrix product.
+"""The cost of full normalisation over the published vocabulary, relative to the bare matrix product.
 
     python -m benchmarks language-model [--json FILE] [--words N] [--width P] [--repeats R]
 
-A made softmax of 793,471 x 512 is written to a temporary folder (1.6 GB).  Measured, with the product ``h @ W.T`` of
-the same positions as the unit: the top 10 next words at the last position of a 20-token sentence, the top 10 at all 21
-positions in one pass, and the log-probabilities of given words at all positions of both directions.  Timings of the
-unit and of the work alternate, so that whatever else the machine does falls on both; medians are shown.
+A random softmax of 793,471 x 512 is written to a temporary folder (1.6 GB).  Measured, in units of the product
+``h @ W.T`` at the same positions: the top 10 next words at the last position of a 20-token sentence, the top 10 at all
+21 positions in one pass, and the log-probabilities of given words at all positions of both directions.  Timings of unit
+and work alternate, so that other load on the machine affects both; medians are shown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BLOCK = 16_384
 
 
 def write_softmax(path: Path, n_words: int, width: int) -> None:
-    """Write a made softmax, block by block."""
+    """Write a random softmax, block by block."""
     generator = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
         W = file.create_dataset("softmax/W", (n_words, width), np.float32)
@@ -46,9 +46,9 @@ def write_softmax(path: Path, n_words: int, width: int) -> None:
 
 
 def compare(work: Callable[[], object], unit: Callable[[], object], repeats: int) -> dict[str, float]:
-    """Time two functions in turn and return the medians, in seconds, and their ratio."""
+    """Time two functions in turn; return the medians in seconds, and their ratio."""
     seconds: tuple[list[float], list[float]] = ([], [])
-    work(), unit()  # the first calls pay for what later ones find ready
+    work(), unit()  # the first calls also fill caches
     for _ in range(repeats):
         for times, function in zip(seconds, (work, unit), strict=True):
             start = time.perf_counter()
@@ -95,7 +95,7 @@ def measure(n_words: int, width: int, repeats: int) -> dict[str, Any]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     parser.add_argument("--words", type=int, default=WORDS, metavar="N", help=f"size of the vocabulary ({WORDS:,})")
     parser.add_argument("--width", type=int, default=WIDTH, metavar="P", help=f"length of a vector ({WIDTH})")
     parser.add_argument("--repeats", type=int, default=5, metavar="R", help="timings of each kind (5)")

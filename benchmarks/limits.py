@@ -1,4 +1,4 @@
-"""The LSTM layers beside what the machine can do at most."""
+"""The speed of the LSTM layers, compared with the limits of the machine."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ STEPS = 20
 
 
 def measure(ours: EngineSpec, folder: Path, rows: Sequence[int], rounds: int) -> dict[str, Any]:
-    """Run the LSTM layers and, in turn, the large product and the reading of memory.
+    """Time the LSTM layers and, in turn, a large matrix product and reading memory.
 
-    The ratios are of one round: its GFLOP/s over its ``sgemm``, its bytes per second over its bandwidth.
+    Ratios are taken within a round: GFLOP/s to those of ``sgemm``, and bytes per second to the bandwidth.
     """
     options = json.loads((folder / "options.json").read_text(encoding="utf-8"))
     machine = EngineSpec("machine", "machine", ours.python, ours.environment)

@@ -1,4 +1,4 @@
-"""The LSTM layers alone: how much arithmetic and how much memory traffic they need, and how long they take."""
+"""The LSTM layers alone: their arithmetic, their memory traffic and their time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from numpy_elmo.network.state import BilmState
 def lstm_seconds(elmo: Elmo, n_rows: int, n_steps: int) -> float:
     """Time both directions of all layers over `n_rows` sentences of `n_steps` positions, boundaries included.
 
-    The states at the start are drawn at random, one for each sentence, so that no step is the same for all sentences
-    and none can be left out.
+    Each sentence starts from a random state, so that no step has the same result for all sentences and could be shared.
     """
     generator = np.random.default_rng(0)
     P = elmo.options.lstm.projection_dim
@@ -32,7 +31,7 @@ def lstm_seconds(elmo: Elmo, n_rows: int, n_steps: int) -> float:
 
 
 def lstm_work(options: dict[str, Any], n_rows: int, n_steps: int) -> tuple[float, float]:
-    """Return floating-point operations, and bytes of weights that have to be read, of the same.
+    """Return the floating-point operations of `lstm_seconds`, and the bytes of weights that it reads.
 
     A multiplication and an addition are two operations; elementwise work is not counted.  The weights of the recurrence
     and of the projection are read at every step, those of the input once.

@@ -1,4 +1,4 @@
-"""What the machine can do: the speed of a large matrix product and of reading memory, in NumPy."""
+"""The limits of the machine: the speed of a large matrix product and of reading memory, in NumPy."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ROW = 8192
 
 
 class Machine:
-    """The calls that a worker answers about the machine.
+    """The requests that a worker answers about the machine.
 
-    It runs in a process of its own, where the BLAS has all its threads.
+    It runs in a separate process, where the BLAS uses all its threads.
     """
 
     def start(self) -> dict[str, Any]:
-        """Make the arrays, and touch them."""
+        """Make the arrays, and use them once."""
         generator = np.random.default_rng(0)
         self._a, self._b = (generator.standard_normal((SIDE, SIDE), np.float32) for _ in range(2))
         self._rows = np.ones((BYTES // (4 * ROW), ROW), np.float32)

@@ -1,4 +1,4 @@
-"""Models of the published sizes with made weights, in the published layout: speed does not depend on their values."""
+"""Models of the published sizes with random weights: speed does not depend on their values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RECIPES = {
 
 
 def write_model(folder: Path, size: str, seed: int | None = None) -> Path:
-    """Write a model folder, which every engine can load."""
+    """Write a model folder in the published layout, which every engine can load."""
     folder.mkdir(parents=True, exist_ok=True)
     recipe = RECIPES[size] if seed is None else replace(RECIPES[size], seed=seed)
     (folder / "options.json").write_text(json.dumps(recipe.options), encoding="utf-8")

@@ -15,8 +15,8 @@ from benchmarks.report import Figures, label
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which differ for every kind of colour vision; vermilion, blue and yellowish orange stand out
-# from white as well as from black.
+# Okabe and Ito's colours, distinct for every kind of colour vision; vermilion, blue and orange contrast with both white
+# and black.
 COLOURS = ("#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7")
 HATCHES = ("", "//", "..", "\\\\", "xx")
 THEMES = {"light": ("#ffffff", "#222222", "#dddddd"), "dark": ("#0d1117", "#e6edf3", "#333b45")}
@@ -24,12 +24,12 @@ THEMES = {"light": ("#ffffff", "#222222", "#dddddd"), "dark": ("#0d1117", "#e6ed
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="what 'run' wrote")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the plots go")
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="output of 'run'")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder for the plots")
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Draw all plots of what was measured."""
+    """Draw all plots of the results."""
     results = json.loads(arguments.results.read_text(encoding="utf-8"))
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for path in draw(results, arguments.folder):
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def draw(results: Figures, folder: Path) -> list[Path]:
-    """Write every plot for both themes in both formats and return the files."""
+    """Write every plot in both themes and formats; return the files."""
     plots: dict[str, tuple[str, Callable[[Axes, Any], None]]] = {
         "throughput": ("throughput", _throughput),
         "lstm": ("limits", _limits),

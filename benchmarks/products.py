@@ -1,9 +1,9 @@
-"""A few rows times the recurrent weights of the published size: in every form.
+"""Products of a few rows and recurrent weights of the published size, in every form.
 
     python -m benchmarks products [--rows N ...] [--repeats R]
 
-Two threads multiply at once, each by weights of its own, as the two directions of a model do; the best of the repeats
-counts.  Set OPENBLAS_CORETYPE before the command to see other kernels.
+Two threads multiply at once, each by its own weights, like the two directions of a model; the best repeat counts.  Set
+OPENBLAS_CORETYPE before the command to use other kernels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The figures, written after each measurement, so that a run that was cut off continues where it was."""
+"""Results, written after each measurement, so that an interrupted run can continue."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 
 class Record:
-    """Figures by name, several levels deep, in a JSON file if there is one.
+    """Results by nested names, stored in a JSON file if `path` is given.
 
     Parameters
     ----------
     path : Path or None
-        The file.  What it holds already is not measured again.
+        The file.  Results in it are not measured again.
     circumstances : dict
-        What every figure depends on; a file that was measured under others is refused.
+        What all results depend on; a file measured under other circumstances is refused.
     """
 
     def __init__(self, path: Path | None, circumstances: dict[str, Any]) -> None:
@@ -29,7 +29,7 @@ class Record:
                 raise SystemExit(f"{path} was measured on another machine or with other options; name a new file")
 
     def has(self, *names: str) -> bool:
-        """Return whether this was measured."""
+        """Return whether there is a result of this name."""
         found: Any = self.results
         for name in names:
             if name not in found:
@@ -38,7 +38,7 @@ class Record:
         return True
 
     def put(self, value: Any, *names: str) -> None:
-        """Add a figure and write the file."""
+        """Add a result and write the file."""
         *parents, last = names
         reduce(lambda figures, name: figures.setdefault(name, {}), parents, self.results)[last] = value
         if self.path:
@@ -47,6 +47,6 @@ class Record:
             partial.replace(self.path)
 
     def once(self, measure: Callable[[], Any], *names: str) -> None:
-        """Measure this if it was not."""
+        """Measure and add a result, unless it exists."""
         if not self.has(*names):
             self.put(measure(), *names)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks report RESULTS``: the figures as Markdown, alone or between two marks of a page."""
+"""``python -m benchmarks report RESULTS``: the results as Markdown, alone or inserted into a page between two marks."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Figures = dict[str, Any]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="what 'run' wrote")
-    parser.add_argument("--into", type=Path, metavar="PAGE", help=f"put the tables between {BEGIN} and {END} there")
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="output of 'run'")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help=f"insert the tables there between {BEGIN} and {END}")
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Print the tables, or put them into a page."""
+    """Print the tables, or insert them into a page."""
     text = render(json.loads(arguments.results.read_text(encoding="utf-8")))
     if arguments.into:
         page = arguments.into.read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def insert(page: str, text: str) -> str:
-    """Return the page with what stands between its marks replaced."""
+    """Return the page with the text between its marks replaced."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -45,7 +45,7 @@ def insert(page: str, text: str) -> str:
 
 
 def render(results: Figures) -> str:
-    """Return all tables of what was measured."""
+    """Return all tables of the results."""
     sections: dict[str, Callable[[Figures], list[str]]] = {
         "throughput": partial(_throughput, "Throughput"),
         "avx2": partial(_throughput, "Throughput with OpenBLAS's AVX2 kernels"),
@@ -219,7 +219,7 @@ def _memory(peak: int | None, weights: int) -> str:
 
 
 def label(name: str) -> str:
-    """Return what the tables and plots call an engine."""
+    """Return the name of an engine in tables and plots."""
     return LABELS.get(name, f"numpy_elmo, {name}")
 
 

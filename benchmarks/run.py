@@ -1,4 +1,4 @@
-"""``python -m benchmarks run``: measure, and write the figures as JSON."""
+"""``python -m benchmarks run``: measure, and write the results as JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OURS = EngineSpec("numpy_elmo", "numpy_elmo")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("json", type=Path, metavar="FILE", help="of the figures; a run that was cut off continues")
+    parser.add_argument("json", type=Path, metavar="FILE", help="results; an interrupted run continues")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (all)")
     parser.add_argument("--size", choices=sorted(RECIPES), default="original", help="made model to run (original)")
     parser.add_argument("--model", type=Path, metavar="DIR", help="a folder with options.json and weights.hdf5 instead")
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS, help="libraries to compare with (both)")
     parser.add_argument("--tensorflow-python", metavar="PATH", default=sys.executable, help="has simple-elmo")
     parser.add_argument("--torch-python", metavar="PATH", default=sys.executable, help="has simple-elmo-pytorch")
-    parser.add_argument("--quick", action="store_true", help="a minute model, two rounds, no peers: does it all run?")
+    parser.add_argument("--quick", action="store_true", help="only try all parts: a minute model, two rounds, no peers")
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure(arguments: argparse.Namespace, model: Path) -> None:
-    """Measure all parts that are asked for."""
+    """Measure the parts in `arguments.only`."""
     sentences = read_sentences(arguments.text)
     if arguments.quick:
         sentences = sentences[:24]
@@ -109,7 +109,7 @@ def measure(arguments: argparse.Namespace, model: Path) -> None:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return what is known of the machine."""
+    """Return the processor, system and settings that results depend on."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""What comes before the first vector, and how much memory is held at most: fresh processes."""
+"""Time to the first vector, and peak memory, in fresh processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMPORTS = {
 
 
 def measure(engines: Sequence[EngineSpec], folder: Path, corpus: Sentences, rounds: int) -> dict[str, Any]:
-    """Start every engine anew in every round, in turn, beside plain reading of the weight file."""
+    """Start every engine in each round, in turn, and time plain reading of the weight file for comparison."""
     weights = folder / "weights.hdf5"
     read_seconds(weights)
     reading: list[float] = []

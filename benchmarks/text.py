@@ -1,4 +1,4 @@
-"""The sentences that are embedded."""
+"""The sentences to embed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SAMPLE = Path(__file__).with_name("sample.txt")
 
 
 class MadeCorpus:
-    """Sentences of 1 to 25 made words, drawn by Zipf's law with the exponent 1.3: new words never end, as in text.
+    """Random sentences of 1 to 25 words from Zipf's law with exponent 1.3: as in text, new words keep coming.
 
     Attributes
     ----------
     n_tokens : int
-        Tokens handed out so far.
+        Tokens yielded so far.
     seen : ndarray of bool
-        Which words they were.
+        Whether each word has been yielded.
     """
 
     N_WORDS = 400_000
@@ -46,13 +46,13 @@ class MadeCorpus:
 
 
 def read_sentences(path: Path) -> Sentences:
-    """Read one tokenised sentence a line; lines without tokens are left out."""
+    """Read one tokenised sentence per line, without blank lines."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [tokens for line in lines if (tokens := line.split())]
 
 
 def describe(sentences: Sentences) -> dict[str, Any]:
-    """Return what speed depends on: how long sentences are, and how many of their tokens are new."""
+    """Return what speed depends on: the lengths of sentences, and the share of distinct tokens."""
     tokens = [token for sentence in sentences for token in sentence]
     return {
         "sentences": len(sentences),

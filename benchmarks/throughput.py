@@ -1,4 +1,4 @@
-"""Tokens per second of several engines: same weights, same sentences, in turn; and the same vectors."""
+"""Tokens per second of several engines in turn, on equal weights and sentences, and the difference of vectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CORPUS = "a corpus as its user runs it"
 
 @dataclass(frozen=True)
 class Case:
-    """Sentences, and how they are batched."""
+    """Sentences and how to batch them."""
 
     name: str
     sentences: Sentences
@@ -31,7 +31,7 @@ class Case:
 
     @property
     def batches(self) -> list[Sentences]:
-        """The sentences in batches, in their order."""
+        """The sentences in batches, in order."""
         return [self.sentences[i : i + self.batch_size] for i in range(0, len(self.sentences), self.batch_size)]
 
     def seconds(self, worker: Worker) -> float:
@@ -44,7 +44,7 @@ class Case:
 
 
 def cases(sentences: Sentences, batch_sizes: Sequence[int], n_few: int) -> list[Case]:
-    """Return the batch sizes in file order, on the first `n_few` sentences or one batch, then sorted, then a corpus."""
+    """Return a case per batch size, on the first `n_few` sentences or one batch; one sorted by length; and a corpus."""
     in_order = [Case(f"batch {size}", sentences[: max(n_few, size)], size) for size in batch_sizes]
     return [
         *in_order,
@@ -56,7 +56,7 @@ def cases(sentences: Sentences, batch_sizes: Sequence[int], n_few: int) -> list[
 def measure(
     part: str, engines: Sequence[EngineSpec], folder: Path, listed: Sequence[Case], *, rounds: int, record: Record
 ) -> None:
-    """Run all cases on all engines; the first engine is ours, the unit of the ratios."""
+    """Run all cases on all engines; the first engine is ours, which ratios refer to."""
     missing = [case for case in listed if not record.has(part, "cases", case.name)]
     if not missing:
         return
@@ -73,7 +73,7 @@ def measure(
 def _measure_case(case: Case, workers: Mapping[str, Worker], rounds: int) -> dict[str, Any]:
     say(f"  {case.name}")
     ours, *others = workers
-    agreement = _compare(case, workers)  # the vectors, and a full warm-up with these very batches for everybody
+    agreement = _compare(case, workers)  # also warms up all engines with the same batches
     seconds = take_turns({name: partial(case.seconds, worker) for name, worker in workers.items()}, rounds)
     n_tokens = sum(map(len, case.sentences))
     return {
@@ -90,10 +90,10 @@ def _measure_case(case: Case, workers: Mapping[str, Worker], rounds: int) -> dic
 
 
 def _compare(case: Case, workers: Mapping[str, Worker]) -> dict[str, dict[str, float]]:
-    """Return the largest difference of any number between each engine's vectors and ours.
+    """Return the largest absolute difference between each engine's vectors and ours.
 
-    The peers carry state from batch to batch, so ours do too in ``"carried"``; ``"reset"`` compares what ours return
-    as they are timed, on the first batch, where the peers start from zeros too.
+    The peers carry state from batch to batch, and in ``"carried"`` ours do too.  ``"reset"`` compares ours as they are
+    timed, on the first batch only, where the peers also start from zeros.
     """
     ours, *others = workers
     if not others:

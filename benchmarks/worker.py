@@ -1,7 +1,7 @@
 """A process that holds one engine and answers requests: ``PYTHON -m benchmarks.worker NAME``.
 
-One JSON object a line on standard input, ``{"call": NAME, "arguments": {...}}``; one a line on standard output, with
-the result.  What a library prints goes to standard error.
+Requests are JSON objects ``{"call": NAME, "arguments": {...}}``, one per line of standard input; results are JSON
+objects on standard output.  What a library prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.text import MadeCorpus
 
 
 class Host:
-    """The calls that a worker answers about an engine."""
+    """The requests that a worker answers about an engine."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -31,7 +31,7 @@ class Host:
         """Import the library and load a model."""
         versions = self.engine.import_library()
         imported = peak_bytes()
-        seconds, _ = timed(lambda: self.engine.load(folder, max_batch_size, **options))
+        seconds = timed(lambda: self.engine.load(folder, max_batch_size, **options))
         return {
             "versions": versions,
             "load_seconds": seconds,
@@ -40,24 +40,24 @@ class Host:
         }
 
     def first(self, sentence: list[str]) -> dict[str, Any]:
-        """Time a sentence as it is, without forgetting anything."""
-        seconds, _ = timed(lambda: self.engine.embed([sentence]))
+        """Time a sentence, without clearing caches."""
+        seconds = timed(lambda: self.engine.embed([sentence]))
         return {"seconds": seconds}
 
     def run(self, batches: Sequence[Batch]) -> dict[str, Any]:
-        """Time the batches, one after the other."""
+        """Time the batches, one at a time."""
         self.engine.forget()
-        seconds, _ = timed(lambda: exhaust(map(self.engine.embed, batches)))
+        seconds = timed(lambda: exhaust(map(self.engine.embed, batches)))
         return {"seconds": seconds, "peak_bytes": peak_bytes()}
 
     def run_corpus(self, sentences: Batch) -> dict[str, Any]:
-        """Time the sentences, batched as the library's user has them."""
+        """Time the sentences, batched as by the library's users."""
         self.engine.forget()
-        seconds, _ = timed(lambda: exhaust(self.engine.embed_corpus(sentences)))
+        seconds = timed(lambda: exhaust(self.engine.embed_corpus(sentences)))
         return {"seconds": seconds, "peak_bytes": peak_bytes()}
 
     def save(self, batches: Sequence[Batch], path: str, carry: bool) -> dict[str, Any]:
-        """Write the vectors of the batches from zero states, one array of all tokens."""
+        """Write the vectors of the batches, starting from zero states, as one array of all tokens."""
         self.engine.reset()
         embed = self.engine.embed_carried if carry else self.engine.embed
         arrays = []
@@ -68,7 +68,7 @@ class Host:
 
 
 class NumpyHost(Host):
-    """The calls that only our own worker answers."""
+    """The requests that only our own worker answers."""
 
     engine: NumpyElmo
 
@@ -79,9 +79,9 @@ class NumpyHost(Host):
         return {"seconds": lstm_seconds(self.engine.elmo, n_rows, n_steps)}
 
     def grow(self, n_sentences: int) -> dict[str, Any]:
-        """Time a made corpus of so many sentences."""
+        """Time a made corpus of `n_sentences` sentences."""
         corpus = MadeCorpus(n_sentences)
-        seconds, _ = timed(lambda: exhaust(self.engine.elmo.embed_corpus(corpus)))
+        seconds = timed(lambda: exhaust(self.engine.elmo.embed_corpus(corpus)))
         return {
             "seconds": seconds,
             "tokens": corpus.n_tokens,
@@ -90,26 +90,26 @@ class NumpyHost(Host):
         }
 
     def save_corpus(self, sentences: Batch, path: str) -> dict[str, Any]:
-        """Write what the streamed corpus gives, one array of all tokens."""
+        """Write the vectors of the streamed corpus as one array of all tokens."""
         np.save(path, np.concatenate(list(self.engine.embed_corpus(sentences)), axis=1))
         return {}
 
 
 def exhaust(outputs: Iterable[object]) -> None:
-    """Compute everything and keep nothing."""
+    """Consume an iterable without keeping its items."""
     for _ in outputs:
         pass
 
 
-def timed(function: Callable[[], Any]) -> tuple[float, Any]:
-    """Call a function; return seconds and result."""
+def timed(function: Callable[[], object]) -> float:
+    """Call a function; return its time in seconds."""
     start = time.perf_counter()
-    result = function()
-    return time.perf_counter() - start, result
+    function()
+    return time.perf_counter() - start
 
 
 def peak_bytes() -> int | None:
-    """Return the most memory that this process ever held, where the system says it."""
+    """Return the peak memory of this process, or None if the system does not report it."""
     status = Path("/proc/self/status")
     if not status.exists():
         return None
@@ -118,7 +118,7 @@ def peak_bytes() -> int | None:
 
 
 def make_host(name: str) -> Host | Machine:
-    """Return what answers in a worker of this name."""
+    """Return the object that answers requests in a worker of this name."""
     if name == "machine":
         return Machine()
     engine = ENGINES[name]()
