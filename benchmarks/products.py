@@ -40,7 +40,8 @@ def main(arguments: argparse.Namespace) -> None:
         "exactly 8 rows, in blocks": Form(8, exactly=True, blocks=PARTIAL_SUM),
     }
     matrices = [[Matrix(W, form) for W in weights] for form in forms.values()]
-    scratch = [matrices[-1][0].scratch(max(arguments.rows)) for _ in weights]
+    most = max((pair[0] for pair in matrices), key=lambda matrix: matrix.scratch(1).size)
+    scratch = [most.scratch(max(arguments.rows)) for _ in weights]
     machine = Machine()
     machine.start()
     sys.stdout.write(
