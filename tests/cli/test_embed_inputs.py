@@ -58,7 +58,7 @@ def test_a_run_that_is_resumed_keeps_the_places(tmp_path: Path, capsys: pytest.C
 def test_a_document_of_any_length_has_offsets(tmp_path: Path, n: int) -> None:
     expected = [(2 * k, 2 * k + 1) for k in range(n)]
     with h5py.File(tmp_path / "v.hdf5", "w") as file:
-        write_offsets(file.create_dataset("0", data=np.zeros((1, 1, 1), np.float32)).id, expected)
+        write_offsets(file.create_dataset("0", data=np.zeros((1, n, 1), np.float32)).id, expected)
     with load_embeddings(tmp_path / "v.hdf5") as embeddings:
         assert embeddings.offsets(0) == expected
 
