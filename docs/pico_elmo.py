@@ -1,6 +1,6 @@
 """ELMo's forward pass: ``python docs/pico_elmo.py weights/tiny "They sat down ."``.
 
-Shapes: N tokens, C characters per token, E numbers per character, n filters of width w,
+Shapes: N tokens, C characters per token, E numbers per character, n filters of a width,
 F filters in all, P numbers per token and direction, D numbers in a cell, L LSTM layers.
 """
 
@@ -51,9 +51,9 @@ def character_ids(token, length):
 
 def convolve(characters, W, b):
     """Run filters of one width over the tokens; keep the largest value of each."""
-    width = len(W)  # W: [w, E, n], b: [n]
+    width = len(W)  # W: [width, E, n], b: [n]
     places = range(characters.shape[1] - width + 1)
-    found = [np.tensordot(characters[:, t : t + width], W, axes=2) for t in places]
+    found = [np.tensordot(characters[:, q : q + width], W, axes=2) for q in places]
     return np.max(found, axis=0) + b  # [N, n]
 
 

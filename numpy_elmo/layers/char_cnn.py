@@ -32,9 +32,12 @@ class Convolution:
 class CharCNN:
     r"""Convolutions over a token's characters, each pooled to its maximum over the token.
 
-    With :math:`e_1, \dots, e_C` the vectors of the token's characters, filter :math:`k` of width :math:`w` gives
+    With :math:`e_1, \dots, e_C` the vectors of the token's characters, a filter gives
 
-    .. math:: y_k = \phi\Bigl(\max_{1 \le t \le C - w + 1} \; b_k + \sum_{s=1}^{w} W_{s,:,k} \cdot e_{t+s-1}\Bigr)
+    .. math:: y = \phi\Bigl(b + \max_q \, (W_1 \cdot e_q + W_2 \cdot e_{q+1} + \dots)\Bigr)
+
+    where :math:`W_1, W_2, \dots` are its weights, one row per character of its width, :math:`b` is its bias, and
+    :math:`q` is every place where it fits.
 
     The outputs of all widths are concatenated in the order of the options.
 

@@ -86,19 +86,19 @@ class LstmLayer:
         scratch = W_h.scratch(len(h))
         cell = W_h.tile(c)  # [B, ..., D in all], stored as the gates are
         outputs = np.empty((len(x), h.shape[1]), x.dtype)  # [N, P]
-        for step, input_gates in self._input_gates(x, batch_sizes):  # [n, ..., 4 D in all]
-            n = len(input_gates)  # sentences that have a token at this step
-            gates = W_h.multiply(h[:n], scratch)  # [n, ..., 4 D in all]
+        for step, input_gates in self._input_gates(x, batch_sizes):
+            active = len(input_gates)  # sentences that have a token at this step
+            gates = W_h.multiply(h[:active], scratch)  # [active, ..., 4 D in all]
             gates += input_gates
-            m = _update_cell(gates, cell[:n], self.cell_clip)  # [n, D]
-            h[:n] = m if self.W_p is None else _clip(m @ self.W_p, self.proj_clip)
-            outputs[step] = h[:n]
-            note(output=h[:n])
+            m = _update_cell(gates, cell[:active], self.cell_clip)  # [active, D]
+            h[:active] = m if self.W_p is None else _clip(m @ self.W_p, self.proj_clip)
+            outputs[step] = h[:active]
+            note(output=h[:active])
         c[:] = cell.reshape(c.shape)
         return outputs
 
     def _input_gates(self, x: Array, batch_sizes: npt.NDArray[np.intp]) -> Iterator[tuple[slice, Array]]:
-        """Yield each step's rows and the input's part of their gates, ``x W_x + b``, (n, ..., 4 D in all).
+        """Yield each step's rows and the input's part of their gates, ``x W_x + b``, (active, ..., 4 D in all).
 
         It needs no recurrence, so one product serves the steps of up to `CHUNK_ROWS` rows.  The next one overwrites it.
         """
@@ -111,8 +111,8 @@ class LstmLayer:
             last = max(first + 1, int(np.searchsorted(ends, start + CHUNK_ROWS, side="right")))
             gates = W_x.multiply(x[start : ends[last - 1]], scratch)  # [rows, ..., 4 D in all]
             gates += b
-            for end, n in zip(ends[first:last], batch_sizes[first:last], strict=True):
-                yield slice(end - n, end), gates[end - n - start : end - start]
+            for end, active in zip(ends[first:last], batch_sizes[first:last], strict=True):
+                yield slice(end - active, end), gates[end - active - start : end - start]
             start, first = int(ends[last - 1]), last
 
     @property
@@ -129,7 +129,7 @@ class LstmLayer:
 
 
 def _update_cell(gates: Array, c: Array, cell_clip: float | None) -> Array:
-    """Put the new cell into `c` and return its gated output ``sigmoid(o) * tanh(c)``, shape (n, D).
+    """Put the new cell into `c` and return its gated output ``sigmoid(o) * tanh(c)``, shape (active, D).
 
     `gates` are overwritten.  At D = 4096 they are larger than the processor's cache, and writing to new memory would
     cost more than the arithmetic, so every result replaces an operand.
