@@ -14,6 +14,7 @@ Array: TypeAlias = npt.NDArray[np.floating]
 
 The letters are the same everywhere: N tokens, C characters of a token, E length of a character's vector, F filters,
 P length of one direction's output (``projection_dim``), D length of the LSTM cell, B sentences, T tokens of a sentence.
+Only in `numpy_elmo.layers.matmul`, K and N are the rows and columns of any matrix.
 """
 
 

@@ -6,8 +6,8 @@ At each step an LSTM multiplies a few rows, one per sentence, by the same large 
 copy takes longer than the arithmetic.  On some processors OpenBLAS has kernels for small matrices, which read them
 in place.  On these, `Matrix` stores large weights cut into blocks that are small enough::
 
-    W (K, N)  ->  blocks (K / k, N / 64, k, 64)
-    x @ W  =  sum over the K / k parts of  x[:, part] @ blocks[part]
+    W (K, N)  ->  blocks (parts, N / 64, K / parts, 64)
+    x @ W  =  sum over the parts of  x[:, part] @ blocks[part]
 
 and multiplies at most `GROUP_ROWS` rows at a time, so that a block stays in the cache.
 
@@ -99,8 +99,8 @@ class Matrix:
             grouped = x if groups == 1 else x.reshape(groups, rows, -1)
             target = None if out is None else out[: groups * rows * N].reshape(*grouped.shape[:-1], N)
             return _sum_of_parts(grouped, self._stored, target).reshape(groups * rows, N)[:n]
-        parts, columns, k, width = self._stored.shape
-        grouped = x.reshape(groups, rows, parts, k).transpose(2, 0, 1, 3)[:, np.newaxis]  # [parts, 1, groups, rows, k]
+        parts, columns, terms, width = self._stored.shape
+        grouped = x.reshape(groups, rows, parts, 1, terms).transpose(2, 3, 0, 1, 4)  # [parts, 1, groups, rows, terms]
         target = None if out is None else out[: parts * groups * rows * N].reshape(parts, columns, groups, rows, width)
         sums = np.matmul(grouped, self._stored[:, :, np.newaxis], out=target)  # [parts, N / 64, groups, rows, 64]
         product: Array = sums[0]  # [N / 64, groups, rows, 64]
@@ -133,11 +133,10 @@ def reshaped(W: Array | Matrix, form: Form) -> Matrix:
 
 
 def cut(W: Array, rows: int) -> Array:
-    """Return a copy of W, shape (K, N), in blocks of k rows, `rows` or all, shape (K / k, N / 64, k, 64)."""
+    """Return a copy of W, shape (K, N), in blocks of `rows` rows, or all: (parts, N / 64, K / parts, 64)."""
     K, N = W.shape
-    k = min(rows, K)
-    blocks = W.reshape(K // k, k, N // BLOCK_COLUMNS, BLOCK_COLUMNS).swapaxes(1, 2)  # [K / k, N / 64, k, 64]
-    return np.ascontiguousarray(blocks)
+    blocks = W.reshape(-1, min(rows, K), N // BLOCK_COLUMNS, BLOCK_COLUMNS)  # [parts, K / parts, N / 64, 64]
+    return np.ascontiguousarray(blocks.swapaxes(1, 2))
 
 
 def can_be_cut(W: Array, rows: int) -> bool:
@@ -203,6 +202,7 @@ def _filled(x: Array, n: int) -> Array:
 def _sum_of_parts(x: Array, W: Array, out: Array | None) -> Array:
     """Return ``x @ W``, added up from parts of at most `PARTIAL_SUM` terms."""
     product: Array = np.matmul(x[..., :PARTIAL_SUM], W[:PARTIAL_SUM], out=out)
-    for k in range(PARTIAL_SUM, len(W), PARTIAL_SUM):
-        product += x[..., k : k + PARTIAL_SUM] @ W[k : k + PARTIAL_SUM]
+    for start in range(PARTIAL_SUM, len(W), PARTIAL_SUM):
+        part = slice(start, start + PARTIAL_SUM)
+        product += x[..., part] @ W[part]
     return product
