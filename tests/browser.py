@@ -92,8 +92,8 @@ class Chromium:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """Return the addresses that were asked for since the last call."""
+        """Return the addresses that were asked for since the last call, but not by the browser's own start page."""
         log = self.driver.get_log("performance")
         events = [json.loads(entry["message"])["message"] for entry in log]
         sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        return [event["request"]["url"] for event in sent]
+        return [url for event in sent if not (url := event["request"]["url"]).startswith("chrome:")]

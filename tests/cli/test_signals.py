@@ -29,7 +29,9 @@ BASE = str(FIXTURES / "base")
 def test_any_number_of_signals_ends_in_one_line(tmp_path: Path, number: signal.Signals, times: int) -> None:
     text, out = write_text(tmp_path / "in.txt", 30_000), tmp_path / "out.hdf5"
     words = command(text, out, "--model", BASE, "--checkpoint", "0")
+    inherited = signal.signal(number, signal.SIG_DFL)  # under nohup the command would ignore SIGHUP
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        signal.signal(number, inherited)
         while process.poll() is None and not checkpoint_of(out).exists():
             time.sleep(0.01)
         for _ in range(times):
