@@ -40,8 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
         "exactly 8 rows, in blocks": Form(8, exactly=True, blocks=PARTIAL_SUM),
     }
     matrices = [[Matrix(W, form) for W in weights] for form in forms.values()]
-    most = max((pair[0] for pair in matrices), key=lambda matrix: matrix.scratch(1).size)
-    scratch = [most.scratch(max(arguments.rows)) for _ in weights]
+    scratches = [[matrix.scratch(max(arguments.rows)) for matrix in pair] for pair in matrices]
     machine = Machine()
     machine.start()
     sys.stdout.write(
@@ -52,7 +51,10 @@ def main(arguments: argparse.Namespace) -> None:
         for rows in arguments.rows:
             x = generator.standard_normal((rows, K), np.float32)
             work = 2 * 2 * rows * K * N / 1e9
-            seconds = [min(_seconds(threads, x, pair, scratch) for _ in range(arguments.repeats)) for pair in matrices]
+            seconds = [
+                min(_seconds(threads, x, pair, scratch) for _ in range(arguments.repeats))
+                for pair, scratch in zip(matrices, scratches, strict=True)
+            ]
             sys.stdout.write(f"| {rows} | {' | '.join(f'{work / value:.0f}' for value in seconds)} |\n")
 
 
