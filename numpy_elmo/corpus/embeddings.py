@@ -21,7 +21,7 @@ import numpy.typing as npt
 from numpy_elmo.corpus.tokenize import tokenize
 from numpy_elmo.corpus.write import POOLED, SENTENCE_MAP, read_offsets
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, VectorsNotFoundError
-from numpy_elmo.files.hdf5 import HDF5_ERRORS, attribute, item_problem, open_checked, place_problem, size_problem
+from numpy_elmo.files.hdf5 import HDF5_ERRORS, ArrayFile, attribute, item_problem, open_checked, place_problem
 from numpy_elmo.files.hdf5_structure import UnreadLayoutError
 from numpy_elmo.files.npz import NPZ_ERRORS, NpzFile
 from numpy_elmo.files.places import to_path
@@ -280,7 +280,8 @@ def _read_hdf5(file: h5py.File, name: str) -> EmbeddingFile:
     others = set(file) - {SENTENCE_MAP}
     if others == {POOLED} and (made_with.get("pooling", "none") != "none" or SENTENCE_MAP in file):
         table = _at(file, POOLED, to_read="numbers")
-        if problem := size_problem(file, [(len(table), 16)]):  # rows without values, each with a name of about 64 bytes
+        # Rows may have no values, but each has a name of about 64 bytes in memory.
+        if problem := ArrayFile(file, name).size_problem([(len(table), 16)]):
             raise InputError(f"{name}: {POOLED!r} has {len(table):,} rows, and {problem}; write the file again")
         keys = [str(row) for row in range(len(table))]
         sentences = _sentences(file, _rows(keys), name)
@@ -334,11 +335,12 @@ def _sentences(file: h5py.File, rows: Mapping[str, int], name: str) -> dict[str,
 def _at(file: h5py.File, path: str, *, to_read: Literal["numbers", "texts"] | None = None) -> Any:
     """Return an item; raise InputError if it is elsewhere, larger than this file can hold, or unsafe to read."""
     problem = place_problem(file, path)
-    if to_read and not problem:
-        problem = item_problem(file[path], texts=to_read == "texts")
+    if not problem:
+        item = file[path]
+        problem = item_problem(item, texts=to_read == "texts") if to_read else None
     if problem:
         raise InputError(f"{file.filename}: {path!r} is {problem}; write plain datasets")
-    return file[path]
+    return item
 
 
 def _sample(names: list[str]) -> list[str]:

@@ -32,7 +32,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, cast
 import numpy as np
 
 from numpy_elmo.errors import ElmoError, WeightsError
-from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION, DamagedError, Stored, Tensor, TensorFile
+from numpy_elmo.files.arrays import DamagedError, Stored, Tensor, TensorFile, max_unpacked
 from numpy_elmo.files.pickles import unpickle
 from numpy_elmo.files.places import ZIP_ERRORS, Place
 
@@ -216,7 +216,7 @@ def _open_zip(archive: zipfile.ZipFile, n_bytes: int) -> tuple[dict[str, _View],
         return archive.read(info)
 
     def read(storage: _Storage) -> bytes:
-        if storage.n_bytes > max(FREE_BYTES, MAX_EXPANSION * n_bytes):
+        if storage.n_bytes > max_unpacked(n_bytes):
             raise DamagedError(f"a storage of {storage.n_bytes:,} bytes cannot be in a file of {n_bytes:,}")
         return member(f"data/{storage.key}", storage.n_bytes)
 

@@ -20,6 +20,11 @@ FREE_BYTES = 64 << 20
 Stored = np.ndarray[Any, np.dtype[Any]]
 
 
+def max_unpacked(n_bytes: int) -> int:
+    """Return how many bytes a file of `n_bytes` may unpack to."""
+    return max(FREE_BYTES, MAX_EXPANSION * n_bytes)
+
+
 class DamagedError(Exception):
     """A file is damaged or not readable here.  Callers turn it into a `WeightsError` with the file's name."""
 
@@ -85,7 +90,7 @@ class Arrays(ABC):
     def size_problem(self, shapes: Iterable[tuple[int, ...]]) -> str | None:
         """Say that arrays of float32 are too large for the file; None if they are not."""
         n_bytes = 4 * sum(map(prod, shapes))
-        if n_bytes <= max(FREE_BYTES, MAX_EXPANSION * self.n_bytes):
+        if n_bytes <= max_unpacked(self.n_bytes):
             return None
         return f"arrays of {n_bytes:,} bytes cannot be in a file of {self.n_bytes:,}"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from numpy_elmo.errors import ElmoError, WeightsError
-from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION, Arrays, Stored
+from numpy_elmo.files.arrays import Arrays, Stored, max_unpacked
 from numpy_elmo.files.hdf5_structure import UnreadLayoutError, check_structure
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -176,7 +176,7 @@ def place_problem(file: h5py.Group, path: str) -> str | None:
         return None
     if item.is_virtual or item.external:
         return "a dataset that is kept in other files"
-    if item.nbytes > max(FREE_BYTES, MAX_EXPANSION * item.file.id.get_filesize()):
+    if item.nbytes > max_unpacked(item.file.id.get_filesize()):
         return f"a dataset of {item.nbytes:,} bytes, which cannot be in this file"
     return None
 
@@ -188,11 +188,6 @@ def attribute(item: h5py.HLObject, name: str) -> Any:
     if item.attrs.get_id(name).shape != ():
         raise OSError(f"the attribute {name!r} has more than one value")
     return item.attrs[name]
-
-
-def size_problem(file: h5py.Group, shapes: Iterable[tuple[int, ...]]) -> str | None:
-    """Say that arrays of float32 are too large for the file that they are said to be in, if they are."""
-    return ArrayFile(file.file, "").size_problem(shapes)
 
 
 def _link_problem(file: h5py.Group, name: str) -> str | None:
@@ -228,7 +223,7 @@ def _chunk_problem(item: h5py.Dataset) -> str | None:
     if filters not in PIPELINES:
         return f"a dataset stored with the filters {filters}; pack it with gzip or not at all"
     chunk_bytes = prod(item.chunks) * item.dtype.itemsize
-    if chunk_bytes > max(FREE_BYTES, MAX_EXPANSION * item.file.id.get_filesize()):
+    if chunk_bytes > max_unpacked(item.file.id.get_filesize()):
         return f"a dataset in chunks of {chunk_bytes:,} bytes"
     if DEFLATE in filters and _inflates_beyond(item, chunk_bytes + CHECKSUM_BYTES):
         return "a compressed dataset with more in a chunk than the chunk's size"

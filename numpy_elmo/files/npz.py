@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION
+from numpy_elmo.files.arrays import max_unpacked
 from numpy_elmo.files.places import ZIP_ERRORS
 from numpy_elmo.layers.arrays import Array
 
@@ -24,7 +24,7 @@ class NpzFile:
     """An open npz file.  All of it raises `NPZ_ERRORS`."""
 
     def __init__(self, path: Path) -> None:
-        self._max_bytes = max(FREE_BYTES, MAX_EXPANSION * path.stat().st_size)
+        self._max_bytes = max_unpacked(path.stat().st_size)
         self._archive = zipfile.ZipFile(path)
         self.close = self._archive.close
         members = self._archive.namelist()

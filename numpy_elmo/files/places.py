@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO, NamedTuple, TypeAlias, cast
 
 from numpy_elmo.errors import ElmoError, InputError, InputTypeError, ModelNotFoundError, OptionsError, WeightsError
-from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION, Arrays
+from numpy_elmo.files.arrays import Arrays, max_unpacked
 from numpy_elmo.files.hdf5 import SIGNATURE, open_arrays
 
 try:
@@ -197,7 +197,7 @@ class Zip:
 
     def _check_size(self, archive: zipfile.ZipFile, name: str) -> None:
         n_bytes, packed = archive.getinfo(name).file_size, self.path.stat().st_size
-        if n_bytes > max(FREE_BYTES, MAX_EXPANSION * packed):
+        if n_bytes > max_unpacked(packed):
             raise WeightsError(
                 f"{self.label(name)} unpacks to {n_bytes:,} bytes, from a zip of {packed:,}, which "
                 "no model does; fetch it from where it was published"

@@ -17,7 +17,7 @@ from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, cast
 
 from numpy_elmo.errors import OutputError, WeightsError
-from numpy_elmo.files.arrays import FREE_BYTES, MAX_EXPANSION
+from numpy_elmo.files.arrays import MAX_EXPANSION, max_unpacked
 from numpy_elmo.files.places import Folder
 from numpy_elmo.files.writing import output_errors
 
@@ -123,7 +123,7 @@ class _Bounded:
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file, self._path = file, path
-        self._left = max(FREE_BYTES, MAX_EXPANSION * path.stat().st_size)
+        self._left = max_unpacked(path.stat().st_size)
 
     def read(self, n: int) -> bytes:
         data = self._file.read(n)
