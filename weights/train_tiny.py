@@ -13,10 +13,16 @@ These choices keep it within hours on two CPU cores:
 * A batch holds sentences of exactly one length, so nothing is padded, and the backward direction is the forward one
   on the flipped sentence.  Every sentence starts from a zero state, as ``state="reset"`` does at inference.
 * The token part runs once for each distinct word of a batch.
+* The glosses of WordNet are read ``GLOSS_COPIES`` times in every pass: they are short, plain statements of what things
+  are and do.
+* There is no dropout: in two or three passes over the text a model of this size does not learn it by heart.
 * The softmax is sampled (Jean et al. 2015, arXiv:1412.2007) until the last ``FULL_SOFTMAX_FRACTION`` of the steps,
   which normalise over the whole vocabulary.
 * Each of ``N_WORKERS`` processes has one thread and its part of every batch.  Matrix products run in bfloat16 on
   processors that multiply it in hardware, in float32 on others.
+
+On virtual machines ``GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4000000000`` in the environment
+may speed it up much: the arrays of every step are then neither returned to the system nor mapped in small pages.
 
 A run is a function of the seed, the corpus, the device and the torch build.  It saves its state every
 ``CHECKPOINT_EVERY`` steps; the same command resumes from there after an interruption.  The learning rate falls over
@@ -26,12 +32,14 @@ the last ``DECAY_FRACTION`` of the steps, so ``--steps`` may still change before
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import math
+import shutil
 import sys
+import sysconfig
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -47,24 +55,26 @@ from numpy_elmo.network.characters import N_CHARACTERS, PADDING, SENTENCE_END, S
 OPTIONS: dict[str, Any] = {
     "lstm": {
         "use_skip_connections": True,
-        "projection_dim": 96,
+        "projection_dim": 128,
         "cell_clip": 3,
         "proj_clip": 3,
-        "dim": 384,
+        "dim": 512,
         "n_layers": 2,
     },
     "char_cnn": {
         "activation": "relu",
-        "filters": [[1, 32], [2, 32], [3, 64], [4, 96], [5, 96], [6, 64]],
+        "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 128], [6, 128]],
         "n_highway": 1,
         "embedding": {"dim": 16},
         "n_characters": 262,
         "max_characters_per_token": 50,
     },
 }
+CELL_CLIP, PROJ_CLIP = OPTIONS["lstm"]["cell_clip"], OPTIONS["lstm"]["proj_clip"]
 UNKNOWN = "<UNK>"
+FINAL_PUNCTUATION = ".!?\"')}:;"  # almost every training line without one is a gloss or example of WordNet
+GLOSS_COPIES = 4  # of each such line in every pass over the text
 VOCABULARY_SIZE = 15_000  # softmax rows, with <S>, </S> and <UNK>
-DROPOUT = 0.1
 N_WORKERS = 2  # processes, each with one thread and half of every batch
 TOKENS_PER_BATCH = 4096
 LEARNING_RATE = 2e-3
@@ -72,7 +82,7 @@ WARM_UP_STEPS = 100
 DECAY_FRACTION = 0.5  # the last part of the run, over which the learning rate falls to zero
 MAX_GRADIENT_NORM = 1.0
 N_SAMPLES = 1536  # softmax rows drawn per worker and batch, shared by all of its positions
-FULL_SOFTMAX_FRACTION = 0.1  # the last part of the run, which normalises over the whole vocabulary
+FULL_SOFTMAX_FRACTION = 0.02  # the last part of the run, which normalises over the whole vocabulary
 CHECKPOINT_EVERY = 100
 STEPS = 6000
 HAS_BFLOAT16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -85,16 +95,15 @@ DTYPE = torch.bfloat16 if HAS_BFLOAT16 else torch.float32  # of the matrix produ
 class Corpus:
     """Sentences as arrays of type ids, grouped by length; the character row and softmax row of every type."""
 
-    def __init__(self, path: Path, vocabulary: list[str] | None = None) -> None:
+    def __init__(self, path: Path, vocabulary: list[str] | None = None, gloss_copies: int = 1) -> None:
         type_id: dict[str, int] = {SENTENCE_START: 0, SENTENCE_END: 1}
         by_length: dict[int, list[int]] = {}
         with path.open(encoding="utf-8") as file:
             for line in file:
                 if tokens := line.split():
-                    ids = by_length.setdefault(len(tokens) + 2, [])
-                    ids.append(0)
-                    ids += [type_id.setdefault(token, len(type_id)) for token in tokens]
-                    ids.append(1)
+                    row = [0, *(type_id.setdefault(token, len(type_id)) for token in tokens), 1]
+                    copies = 1 if tokens[-1][-1] in FINAL_PUNCTUATION else gloss_copies
+                    by_length.setdefault(len(row), []).extend(row * copies)
         self.by_length = {n: np.array(ids, dtype=np.int32).reshape(-1, n) for n, ids in sorted(by_length.items())}
         types = list(type_id)
         if vocabulary is None:
@@ -120,6 +129,34 @@ class Corpus:
 # -- model -----------------------------------------------------------------------------------------------------------
 
 
+def fused(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile elementwise work into one loop where there is a C++ compiler; the LSTM then takes half the time."""
+    has_headers = (Path(sysconfig.get_paths()["include"]) / "Python.h").exists()
+    return torch.compile(function, dynamic=True) if shutil.which("g++") and has_headers else function
+
+
+@fused
+def forward_step(x: Tensor, z: Tensor, cell: Tensor, gates: Tensor, new_cell: Tensor, m: Tensor) -> None:
+    """Fill ``gates`` [2, B, 4D], ``new_cell`` and ``m`` [2, B, D] from the gates' two parts and the cell."""
+    i, j, f, o = (x.float() + z.float()).chunk(4, -1)
+    i, j, f, o = i.sigmoid(), j.tanh(), f.sigmoid(), o.sigmoid()
+    new = (i * j + f * cell).clamp(-CELL_CLIP, CELL_CLIP)
+    gates.copy_(torch.cat([i, j, f, o], -1))
+    new_cell.copy_(new)
+    m.copy_(o * new.tanh())
+
+
+@fused
+def backward_step(gates: Tensor, cell: Tensor, new_cell: Tensor, d_m: Tensor, d_cell: Tensor, d_x: Tensor) -> None:
+    """Fill the gates' gradient ``d_x`` [2, B, 4D] and carry the cell's gradient ``d_cell`` [2, B, D] one step back."""
+    i, j, f, o = gates.chunk(4, -1)
+    d_m, tanh_cell = d_m.float(), new_cell.tanh()
+    d_new = torch.where(new_cell.abs() < CELL_CLIP, d_cell + d_m * o * (1 - tanh_cell * tanh_cell), 0.0)
+    d_i, d_j, d_f = d_new * j * i * (1 - i), d_new * i * (1 - j * j), d_new * cell * f * (1 - f)
+    d_x.copy_(torch.cat([d_i, d_j, d_f, d_m * tanh_cell * o * (1 - o)], -1))
+    d_cell.copy_(d_new * f)
+
+
 class LstmSteps(torch.autograd.Function):
     """The recurrence of one layer, both directions at once, with its gradient written out.
 
@@ -132,60 +169,43 @@ class LstmSteps(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, recurrent: Tensor, projection: Tensor) -> Tensor:
         # x [2, T, B, 4D], the input's part of the gates, both biases in it; recurrent [2, P, 4D]; projection [2, D, P]
         two, n_steps, n_rows, width = x.shape
-        d = width // 4
-        cell_clip, proj_clip = OPTIONS["lstm"]["cell_clip"], OPTIONS["lstm"]["proj_clip"]
+        _, d, p = projection.shape
         recurrent, projection = recurrent.to(DTYPE), projection.to(DTYPE)
-        gates = torch.empty(x.shape)
-        cells = torch.zeros(two, n_steps + 1, n_rows, d)
-        tanh_cells = torch.empty(two, n_steps, n_rows, d)
-        outputs = x.new_zeros(two, n_steps + 1, n_rows, projection.shape[2])
+        gates = torch.empty(n_steps, two, n_rows, width)
+        cells = torch.zeros(n_steps + 1, two, n_rows, d)
+        m = torch.empty(n_steps, two, n_rows, d, dtype=DTYPE)
+        outputs = torch.zeros(n_steps + 1, two, n_rows, p, dtype=DTYPE)
         for t in range(n_steps):
-            z = gates[:, t]  # [2, B, 4D]
-            z.copy_(torch.baddbmm(x[:, t], outputs[:, t], recurrent))
-            z[..., :d].sigmoid_()
-            z[..., d : 2 * d].tanh_()
-            z[..., 2 * d :].sigmoid_()
-            i, j, f, o = z.chunk(4, -1)
-            cells[:, t + 1] = torch.addcmul(i * j, f, cells[:, t]).clamp_(-cell_clip, cell_clip)
-            torch.tanh(cells[:, t + 1], out=tanh_cells[:, t])
-            outputs[:, t + 1] = torch.bmm((o * tanh_cells[:, t]).to(DTYPE), projection).clamp_(-proj_clip, proj_clip)
-        ctx.save_for_backward(gates, cells, tanh_cells, outputs, recurrent, projection)
-        return outputs[:, 1:].clone()
+            forward_step(x[:, t], torch.bmm(outputs[t], recurrent), cells[t], gates[t], cells[t + 1], m[t])
+            torch.bmm(m[t], projection, out=outputs[t + 1]).clamp_(-PROJ_CLIP, PROJ_CLIP)
+        ctx.save_for_backward(gates, cells, m, outputs, recurrent, projection)
+        return outputs[1:].transpose(0, 1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         (upstream,) = gradients
-        gates, cells, tanh_cells, outputs, recurrent, projection = ctx.saved_tensors
-        two, n_steps, n_rows, width = gates.shape
-        d = width // 4
-        cell_clip, proj_clip = OPTIONS["lstm"]["cell_clip"], OPTIONS["lstm"]["proj_clip"]
-        d_x = torch.empty(gates.shape, dtype=DTYPE)
+        gates, cells, m, outputs, recurrent, projection = ctx.saved_tensors
+        n_steps, two, n_rows, width = gates.shape
+        d_x = torch.empty(two, n_steps, n_rows, width, dtype=DTYPE)
         d_h = torch.empty_like(upstream)
-        d_cell = cells.new_zeros(two, n_rows, d)
+        d_cell = torch.zeros(cells.shape[1:])
         d_recurrent_output = torch.zeros_like(upstream[:, 0])
         recurrent_t, projection_t = recurrent.transpose(1, 2), projection.transpose(1, 2)
-        open_outputs = outputs[:, 1:].abs() < proj_clip
-        open_cells = cells[:, 1:].abs() < cell_clip
-        z = torch.empty_like(gates[:, 0])  # [2, B, 4D]
+        open_outputs = (outputs[1:].abs() < PROJ_CLIP).transpose(0, 1)
         for t in reversed(range(n_steps)):
-            i, j, f, o = gates[:, t].chunk(4, -1)
-            tanh_cell = tanh_cells[:, t]
             d_h[:, t] = (upstream[:, t] + d_recurrent_output) * open_outputs[:, t]
-            d_m = torch.bmm(d_h[:, t], projection_t).float()  # [2, B, D]
-            d_cell += d_m * o * (1 - tanh_cell * tanh_cell)
-            d_cell *= open_cells[:, t]
-            z[..., :d] = d_cell * j * i * (1 - i)
-            z[..., d : 2 * d] = d_cell * i * (1 - j * j)
-            z[..., 2 * d : 3 * d] = d_cell * cells[:, t] * f * (1 - f)
-            z[..., 3 * d :] = d_m * tanh_cell * o * (1 - o)
-            d_x[:, t] = z
+            backward_step(gates[t], cells[t], cells[t + 1], torch.bmm(d_h[:, t], projection_t), d_cell, d_x[:, t])
             d_recurrent_output = torch.bmm(d_x[:, t], recurrent_t)
-            d_cell *= f
-        flat_x = d_x.flatten(1, 2)  # [2, T*B, 4D]
-        d_recurrent = torch.bmm(outputs[:, :-1].flatten(1, 2).transpose(1, 2), flat_x)
-        m = (gates[..., 3 * d :] * tanh_cells).flatten(1, 2).to(DTYPE)
-        d_projection = torch.bmm(m.transpose(1, 2), d_h.flatten(1, 2))
+        d_recurrent = torch.bmm(outputs[:-1].permute(1, 3, 0, 2).flatten(2), d_x.flatten(1, 2))
+        d_projection = torch.bmm(m.permute(1, 3, 0, 2).flatten(2), d_h.flatten(1, 2))
         return d_x, d_recurrent.float(), d_projection.float()
+
+
+@fused
+def sampled_softmax(true: Tensor, other: Tensor, targets: Tensor, samples: Tensor) -> Tensor:
+    """Summed negative log-likelihood of the logits ``true`` [N] beside ``other`` [N, S], without drawn targets."""
+    other = other.float().masked_fill(samples == targets.unsqueeze(1), -torch.inf)
+    return (torch.logaddexp(true, other.logsumexp(1)) - true).sum()
 
 
 class BiLM(nn.Module):
@@ -218,7 +238,7 @@ class BiLM(nn.Module):
 
     def tokens(self, characters: Tensor) -> Tensor:
         x = self.char_embed[characters].transpose(1, 2)  # [N, E, C]
-        pools = [F.conv1d(x, w, b).amax(2) for w, b in zip(self.cnn_w, self.cnn_b, strict=True)]
+        pools = [F.conv1d(x, w, b).max(2).values for w, b in zip(self.cnn_w, self.cnn_b, strict=True)]
         y = F.relu(torch.cat(pools, 1))  # [N, F]
         gate = torch.sigmoid(y @ self.w_carry + self.b_carry)
         y = gate * F.relu(y @ self.w_transform + self.b_transform) + (1 - gate) * y
@@ -237,18 +257,16 @@ class BiLM(nn.Module):
         forget = torch.zeros(4 * d)
         forget[2 * d : 3 * d] = 1.0
         for layer, (w, b, w_p) in enumerate(zip(self.lstm_w, self.lstm_b, self.lstm_w_p, strict=True)):
-            x = F.dropout(x, DROPOUT, self.training)
             gates = torch.baddbmm((b + forget).unsqueeze(1), x.flatten(1, 2), w[:, :p])
             y = LstmSteps.apply(gates.view(*x.shape[:3], 4 * d), w[:, p:], w_p)
             x = x + y if layer > 0 else y
-        return F.dropout(x, DROPOUT, self.training)
+        return x
 
     def sampled_loss(self, h: Tensor, targets: Tensor, samples: Tensor, log_expected: Tensor) -> Tensor:
         """Summed negative log-likelihood among the target and the ``samples``, logits corrected by the proposal."""
         true = (h * self.softmax_w[targets]).sum(1) + self.softmax_b[targets] - log_expected[targets]
-        other = F.linear(h, self.softmax_w[samples]).float() + (self.softmax_b[samples] - log_expected[samples])
-        other = other.masked_fill(samples == targets.unsqueeze(1), -torch.inf)
-        return (torch.logaddexp(true, other.logsumexp(1)) - true).sum()
+        other = F.linear(h, self.softmax_w[samples], self.softmax_b[samples] - log_expected[samples])
+        return sampled_softmax(true, other, targets, samples)
 
     def losses(self, h: Tensor, targets: Tensor) -> Tensor:
         """Negative log-likelihood of every target over the whole vocabulary."""
@@ -273,7 +291,6 @@ def learning_rate(step: int, n_steps: int) -> float:
 @torch.no_grad()
 def perplexities(model: BiLM, corpus: Corpus) -> tuple[float, float]:
     """Forward and backward perplexity of a corpus, boundary predictions counted."""
-    model.eval()
     total, n = np.zeros(2), 0
     for rows in corpus.batches(np.random.default_rng(0)):
         batch = torch.from_numpy(rows)
@@ -284,7 +301,6 @@ def perplexities(model: BiLM, corpus: Corpus) -> tuple[float, float]:
         for direction in range(2):
             total[direction] += model.losses(h[direction].flatten(0, 1), targets[direction].flatten()).sum().item()
         n += targets[0].numel()
-    model.train()
     forward, backward = np.exp(total / n)
     return float(forward), float(backward)
 
@@ -305,37 +321,6 @@ def published_layout(model: BiLM) -> tuple[dict[str, Tensor], dict[str, Tensor]]
             bilm[f"{cell}/B"] = model.lstm_b[layer][direction]
             bilm[f"{cell}/W_P_0"] = model.lstm_w_p[layer][direction]
     return bilm, {"softmax/W": model.softmax_w, "softmax/b": model.softmax_b}
-
-
-@torch.no_grad()
-def start_from(model: BiLM, folder: Path, vocabulary: list[str]) -> list[int]:
-    """Copy the weights of an earlier model of the same sizes; return the softmax rows of words new to it."""
-    bilm, softmax = published_layout(model)
-    with h5py.File(folder / "weights.hdf5", "r") as file:
-        for name, tensor in bilm.items():
-            tensor.copy_(torch.from_numpy(file[name][()]))
-    row = {word: i for i, word in enumerate((folder / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1])}
-    known = [i for i, word in enumerate(vocabulary) if word in row]
-    with h5py.File(folder / "softmax_weights.hdf5", "r") as file:
-        softmax["softmax/b"].fill_(float(file["softmax/b"][()].min()))
-        softmax["softmax/W"].mul_(0.1)
-        for name, tensor in softmax.items():
-            tensor[known] = torch.from_numpy(file[name][()]).float()[[row[vocabulary[i]] for i in known]]
-    return [i for i, word in enumerate(vocabulary) if word not in row]
-
-
-@torch.no_grad()
-def averaged(model: BiLM, folder: Path, vocabulary: list[str], share: float) -> BiLM:
-    """Return the model with a share of the weights that it started from.
-
-    An average in weight space keeps more of what the earlier text taught (Wortsman et al. 2021, arXiv:2109.01903).
-    """
-    mixed, start = copy.deepcopy(model), BiLM()
-    new = start_from(start, folder, vocabulary)
-    for p, q in zip(mixed.parameters(), start.parameters(), strict=True):
-        p.lerp_(q, share)
-    mixed.softmax_w[new], mixed.softmax_b[new] = model.softmax_w[new], model.softmax_b[new]
-    return mixed
 
 
 def write_model(model: BiLM, vocabulary: list[str], folder: Path) -> None:
@@ -373,12 +358,10 @@ def work(worker: int, arguments: argparse.Namespace, corpus: Corpus, heldout: Co
     distributed.init_process_group("gloo", f"file://{meeting}", rank=worker, world_size=N_WORKERS)
     torch.manual_seed(arguments.seed)
     model = BiLM()
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), fused=True)
     steps_per_epoch = len(corpus.batches(np.random.default_rng(0)))
     n_steps = arguments.steps
     step = 0
-    if arguments.initial:
-        start_from(model, arguments.initial, corpus.vocabulary)
     if arguments.state.exists():
         state = torch.load(arguments.state)
         model.load_state_dict(state["model"])
@@ -396,7 +379,7 @@ def work(worker: int, arguments: argparse.Namespace, corpus: Corpus, heldout: Co
         epoch, position = divmod(step, steps_per_epoch)
         if not batches or position == 0:
             batches = corpus.batches(np.random.default_rng([arguments.seed, epoch]))
-        # The dropout and the samples of a step are the same whenever it runs.
+        # The samples of a step are the same whenever it runs.
         torch.manual_seed((arguments.seed * 1_000_003 + step) * N_WORKERS + worker)
         whole = batches[position]
         batch = torch.from_numpy(whole[worker::N_WORKERS])
@@ -437,22 +420,19 @@ def work(worker: int, arguments: argparse.Namespace, corpus: Corpus, heldout: Co
                 arguments.state, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
             )
         if step % (4 * CHECKPOINT_EVERY) == 0 or step == n_steps:
-            written = model
-            if step == n_steps and arguments.initial and arguments.share:
-                written = averaged(model, arguments.initial, corpus.vocabulary, arguments.share)
-            forward, backward = perplexities(written, heldout)
+            forward, backward = perplexities(model, heldout)
             print(
                 f"step {step}/{n_steps}  held-out perplexity: forward {forward:.1f}, backward {backward:.1f}",
                 flush=True,
             )
-            write_model(written, corpus.vocabulary, arguments.out)
+            write_model(model, corpus.vocabulary, arguments.out)
     distributed.destroy_process_group()
 
 
 def train(arguments: argparse.Namespace) -> None:
     """Read the corpus once and train in `N_WORKERS` processes, of which this is the first."""
     torch.set_num_threads(1)
-    corpus = Corpus(arguments.corpus / "train.txt")
+    corpus = Corpus(arguments.corpus / "train.txt", gloss_copies=GLOSS_COPIES)
     heldout = Corpus(arguments.corpus / "heldout-modern.txt", corpus.vocabulary)
     with tempfile.TemporaryDirectory() as folder:
         common = (arguments, corpus, heldout, str(Path(folder) / "meeting"))
@@ -473,10 +453,6 @@ def main() -> int:
     )
     parser.add_argument(
         "--state", type=Path, default=Path("train_tiny.state"), help="checkpoint, made and resumed from"
-    )
-    parser.add_argument("--initial", type=Path, help="folder of the model to start from (default: random weights)")
-    parser.add_argument(
-        "--share", type=float, default=0.0, help="share of its weights in those that are written at the end"
     )
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=1)
