@@ -98,7 +98,10 @@ class Matrix:
         if not self.is_cut:
             grouped = x if groups == 1 else x.reshape(groups, rows, -1)
             target = None if out is None else out[: groups * rows * N].reshape(*grouped.shape[:-1], N)
-            return _sum_of_parts(grouped, self._stored, target).reshape(groups * rows, N)[:n]
+            # Parts are as long as blocks.  From some number of rows on, OpenBLAS leaves its small kernels for one that
+            # cuts long sums by itself, in other places, and a row of such a sum would get other bits.
+            terms = self.form.blocks or PARTIAL_SUM
+            return _sum_of_parts(grouped, self._stored, terms, target).reshape(groups * rows, N)[:n]
         parts, columns, terms, width = self._stored.shape
         grouped = x.reshape(groups, rows, parts, 1, terms).transpose(2, 3, 0, 1, 4)  # [parts, 1, groups, rows, terms]
         target = None if out is None else out[: parts * groups * rows * N].reshape(parts, columns, groups, rows, width)
@@ -199,10 +202,10 @@ def _filled(x: Array, n: int) -> Array:
     return filled
 
 
-def _sum_of_parts(x: Array, W: Array, out: Array | None) -> Array:
-    """Return ``x @ W``, added up from parts of at most `PARTIAL_SUM` terms."""
-    product: Array = np.matmul(x[..., :PARTIAL_SUM], W[:PARTIAL_SUM], out=out)
-    for start in range(PARTIAL_SUM, len(W), PARTIAL_SUM):
-        part = slice(start, start + PARTIAL_SUM)
+def _sum_of_parts(x: Array, W: Array, terms: int, out: Array | None) -> Array:
+    """Return ``x @ W``, added up from parts of at most so many terms."""
+    product: Array = np.matmul(x[..., :terms], W[:terms], out=out)
+    for start in range(terms, len(W), terms):
+        part = slice(start, start + terms)
         product += x[..., part] @ W[part]
     return product

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy_elmo.errors import InputError
 from numpy_elmo.layers import matmul
 from numpy_elmo.layers.arrays import Array
+from numpy_elmo.layers.blas import SMALL_MATRIX_KERNELS, kernel, one_thread
 from numpy_elmo.layers.lstm import LstmLayer
 from numpy_elmo.layers.matmul import Form, Matrix, as_matrix, chosen_form, cut, independent_form, keeps_bits, reshaped
 from numpy_elmo.network.batching import pack
@@ -130,6 +131,14 @@ def test_in_the_form_that_was_found_a_row_has_the_same_bits_alone(rows: int, see
         together = x @ matrix
         for k in {0, rows // 2, rows - 1}:
             np.testing.assert_array_equal(x[k : k + 1] @ matrix, together[k : k + 1])
+
+
+@pytest.mark.parametrize("P", [96, 128, 256, 512])
+@pytest.mark.parametrize("K", [512, 1024, 2048])
+def test_with_small_kernels_the_bits_of_projections_are_kept_by_default(K: int, P: int) -> None:
+    """Those of AllenNLP's small model and of ``tiny`` are too small to be cut, and longer than the BLAS's own sums."""
+    with one_thread():
+        assert chosen_form([random_weights(0, K, P)], None)[1] or kernel() not in SMALL_MATRIX_KERNELS
 
 
 def random_bilm(seed: int) -> Bilm:
