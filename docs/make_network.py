@@ -116,7 +116,7 @@ def one_token(draw: Drawing) -> None:
             draw.rect(x, y_places, 13, 11, "token" if place == best[width] else "behind", "token", 2)
         draw.text(left + 8 * cell + 8, y_places + 10, str(width), "quiet", kind="small")
     draw.note(top + 103, "Convolutions", "filters of widths 1 to", "6, at every place")
-    draw.note(y + 2, "Maximum", "384 features")
+    draw.note(y + 2, "Maximum", "512 features")
     # Highway: the gate's two ways.
     y += 18
     draw.path(f"M{left + 102} {y - 4}V{y + 11}", "line", arrow=True)
@@ -134,7 +134,7 @@ def one_token(draw: Drawing) -> None:
     draw.text(left + 102, y + 27, "W", "ink", "middle")
     draw.path(f"M{left + 102} {y + 35}V{y + 44}", "line", arrow=True)
     draw.vector(left + 54, y + 46, 12, "token")
-    draw.note(y + 18, "Projection", "96 numbers: the", "token vector x")
+    draw.note(y + 18, "Projection", "128 numbers: the", "token vector x")
     # Both directions read it.
     draw.path(f"M{left + 102} {y + 55}V{y + 90}", "line", arrow=True)
     draw.path(f"M{left + 102} {y + 73}H{302}V{y + 90}", "line", arrow=True)
@@ -175,7 +175,7 @@ def direction(draw: Drawing, left: float, top: float, colour: str) -> None:
         plus(draw, x, top + 179)
         draw.path(f"M{x} {top + 187}v9", "line", arrow=True)
         draw.vector(x - 12, top + 198, 3, colour)
-    draw.text(left + 97.5, top + 228, "cells of 384, outputs of 96", "quiet", "middle")
+    draw.text(left + 97.5, top + 228, "cells of 512, outputs of 128", "quiet", "middle")
     draw.text(left + 97.5, top + 245, "⊕ ends the skip connection", "quiet", "middle")
 
 
@@ -197,7 +197,7 @@ def layers(draw: Drawing, top: float) -> None:
     draw.text(308, top + 81, "sum, × γ", "ink")
     draw.path(f"M334 {top + 88}V{top + 122}H{x + 2 * half + 4}", "mix", arrow=True)
     draw.rect(x, top + 112, 2 * half, 20, "mix-pale", "mix")
-    draw.text(x + half, top + 126.5, "192 numbers", "ink", "middle")
+    draw.text(x + half, top + 126.5, "256 numbers", "ink", "middle")
     draw.text(14, top + 126.5, "ELMo")
 
 

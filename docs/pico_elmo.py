@@ -27,7 +27,7 @@ def encode(file, options, tokens):
     """Return the vector of each token before any context."""
     length = options["max_characters_per_token"]
     ids = np.array([character_ids(token, length) for token in tokens])  # [N, C]
-    characters = file["char_embed"][()][ids]  # [N, C, E]
+    characters = file["char_embed"][()].astype("f")[ids]  # [N, C, E]
     activation = np.tanh if options.get("activation") == "tanh" else relu
     widths = range(len(options["filters"]))
     W, b = ([file[f"CNN/{name}_cnn_{i}"][()] for i in widths] for name in "Wb")
@@ -69,8 +69,8 @@ def stack(weights, options, x):
     for k in range(options["n_layers"]):
         many = "MultiRNNCell" in weights
         cell = weights[f"MultiRNNCell/Cell{k}/LSTMCell" if many else "LSTMCell"]
-        W_p = cell["W_P_0"][()] if "W_P_0" in cell else None
-        y = lstm(layers[k], cell["W_0"][()], cell["B"][()], W_p, options)
+        W_p = cell["W_P_0"][()].astype("f") if "W_P_0" in cell else None
+        y = lstm(layers[k], cell["W_0"][()].astype("f"), cell["B"][()], W_p, options)
         layers.append(y + layers[k] if k and options["use_skip_connections"] else y)
     return np.array(layers)  # [L + 1, N, P]
 

@@ -136,7 +136,7 @@ def load(
     >>> elmo = numpy_elmo.load("tiny")
     >>> [vectors] = elmo.embed([["Where", "have", "you", "placed", "the", "point"]])
     >>> vectors.shape  # layers, tokens, features
-    (3, 6, 192)
+    (3, 6, 256)
     """
     if dtype not in ("float32", "float64"):
         raise InputError(f'dtype must be "float32" or "float64", not {dtype!r}')
@@ -331,9 +331,9 @@ class Elmo:
         >>> endless = cycle([["Hello", "."], ["a" * 1000]])
         >>> for vectors in islice(elmo.embed_corpus(endless, layers="top", report=report), 3):
         ...     print(vectors.shape)
-        (2, 192)
-        (1, 192)
-        (2, 192)
+        (2, 256)
+        (1, 256)
+        (2, 256)
         >>> report
         CorpusReport(n_sentences=3, n_tokens=5, n_cut_tokens=1, first_cut=(1, 0))
         """
@@ -475,7 +475,7 @@ class Elmo:
         >>> import numpy_elmo
         >>> trace = numpy_elmo.load("tiny").trace(["They", "sat", "down", "."])
         >>> trace["forward.0.forget_gate"].shape
-        (6, 384)
+        (6, 512)
         """
         sentence = check_tokens(tokens)
         bounded = [SENTENCE_START, *sentence, SENTENCE_END]

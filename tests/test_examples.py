@@ -27,7 +27,7 @@ def test_every_example_is_run_here() -> None:
 
 def test_sentences_are_embedded_and_the_two_banks_differ() -> None:
     *shapes, lender, river = run("embed_sentences.py")
-    assert shapes[0] == "(3, 7, 192) They sat on the river bank ."
+    assert shapes[0] == "(3, 7, 256) They sat on the river bank ."
     assert float(lender.split()[-1]) < float(river.split()[-1]) - 0.1
 
 
@@ -36,7 +36,7 @@ def test_a_corpus_is_written_and_read_back(tmp_path: Path) -> None:
     n_tokens = sum(len(line.split()) for line in lines)
     counts, first = run("embed_corpus.py", str(TEXT), str(tmp_path / "vectors.hdf5"))
     assert counts == f"{len(lines)} sentences, {n_tokens} tokens"
-    assert first == f"the first sentence: ({len(lines[0].split())}, 192)"
+    assert first == f"the first sentence: ({len(lines[0].split())}, 256)"
 
 
 def test_the_language_model_says_what_comes_next() -> None:

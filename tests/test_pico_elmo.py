@@ -43,7 +43,7 @@ def test_the_page_runs_by_itself_and_imports_numpy_and_h5py_alone(tmp_path: Path
     code = f"import runpy, sys; sys.argv[1:] = sys.argv[2:]; runpy.run_path({str(PAGE)!r}, run_name='__main__')"
     command = [sys.executable, "-c", code, "_", str(FOLDERS[0]), "They sat on the bank"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert (done.returncode, done.stderr, done.stdout.strip()) == (0, "", "(3, 5, 192)")
+    assert (done.returncode, done.stderr, done.stdout.strip()) == (0, "", "(3, 5, 256)")
 
 
 def test_the_page_is_one_page() -> None:

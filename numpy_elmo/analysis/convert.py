@@ -89,7 +89,7 @@ def convert(
     >>> from pathlib import Path
     >>> from numpy_elmo.analysis.convert import convert
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     convert("tiny", Path(folder, "half"), dtype="float16").files
+    ...     convert("tiny", Path(folder, "new")).files
     ('options.json', 'softmax_weights.hdf5', 'vocab.txt', 'weights.hdf5')
     """
     if dtype not in ("float32", "float16"):

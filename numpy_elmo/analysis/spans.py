@@ -118,7 +118,7 @@ def target_vectors(sentences: Iterable[Iterable[str]], vectors: Sequence[npt.Arr
     >>> elmo = numpy_elmo.load("tiny")
     >>> sentences = [["the", "river", "bank"], ["my", "bank", "is", "a", "bank"]]
     >>> target_vectors(sentences, elmo.embed(sentences, layers="top"), "bank").shape
-    (3, 192)
+    (3, 256)
     """
     texts = check_sentences(sentences)
     if not hasattr(vectors, "__len__") or not hasattr(vectors, "__getitem__"):

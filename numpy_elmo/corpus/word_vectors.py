@@ -109,7 +109,7 @@ def token_vectors(elmo: Elmo, vocabulary: Iterable[str]) -> WordVectors:
     --------
     >>> import numpy_elmo
     >>> token_vectors(numpy_elmo.load("tiny"), ["bank", "river"]).vectors.shape
-    (2, 96)
+    (2, 128)
     """
     words = _check_words(vocabulary)
     if not words:

@@ -189,8 +189,8 @@ class Module:
     >>> elmo = hub.Module("tiny")
     >>> outputs = elmo(["the cat is on the mat", "dogs are in the fog"], as_dict=True)
     >>> {name: array.shape for name, array in outputs.items()}  # doctest: +NORMALIZE_WHITESPACE
-    {'word_emb': (2, 6, 96), 'lstm_outputs1': (2, 6, 192), 'lstm_outputs2': (2, 6, 192),
-     'elmo': (2, 6, 192), 'default': (2, 192), 'sequence_len': (2,)}
+    {'word_emb': (2, 6, 128), 'lstm_outputs1': (2, 6, 256), 'lstm_outputs2': (2, 6, 256),
+     'elmo': (2, 6, 256), 'default': (2, 256), 'sequence_len': (2,)}
     """
 
     def __init__(self, source: str | os.PathLike[str], trainable: bool = False, name: str = "module") -> None:
@@ -406,7 +406,7 @@ def load(source: str | os.PathLike[str]) -> LoadedModule:
     >>> from numpy_elmo.interfaces import hub
     >>> tokens = hub.load("tiny").signatures["tokens"]
     >>> tokens(tokens=[["the", "cat"], ["dogs", ""]], sequence_len=[2, 1])["elmo"].shape
-    (2, 2, 192)
+    (2, 2, 256)
     """
     module = Module(source)
 
@@ -456,7 +456,7 @@ class KerasLayer:
     --------
     >>> from numpy_elmo.interfaces import hub
     >>> hub.KerasLayer("tiny", output_key="elmo")(["the cat is on the mat"]).shape
-    (1, 6, 192)
+    (1, 6, 256)
     """
 
     def __init__(

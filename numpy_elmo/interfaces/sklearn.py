@@ -68,7 +68,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     >>> from numpy_elmo.interfaces.sklearn import ElmoVectorizer
     >>> texts = ["They sat on the river bank .", "The bank lent money ."]
     >>> ElmoVectorizer(pooling="max").transform(texts).shape
-    (2, 192)
+    (2, 256)
     """
 
     def __init__(

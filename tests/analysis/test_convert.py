@@ -17,6 +17,8 @@ from numpy_elmo.corpus.resume import model_digest
 from numpy_elmo.errors import ElmoError, InputError, OutputError, WeightsError
 from numpy_elmo.files.find import find_model
 from tests.agreement.tensorflow_outputs import FIXTURES
+from tests.conftest import write_model
+from tests.fixtures.recipes import Recipe, options
 
 CHECKPOINTS, SOURCE = FIXTURES / "checkpoints", FIXTURES / "language_model"
 SENTENCES = [["Where", "have", "you"], ["Yes"]]
@@ -70,13 +72,35 @@ def test_a_conversion_of_a_conversion_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_float16_takes_half_the_space_and_says_what_it_costs(tmp_path: Path) -> None:
-    single, half = convert("tiny", tmp_path / "single"), convert("tiny", tmp_path / "half", dtype="float16")
-    sizes = [(done.folder / "weights.hdf5").stat().st_size for done in (single, half)]
+    large = options({"lstm/dim": 512, "lstm/projection_dim": 64})  # the file is little more than its values
+    source = write_model(tmp_path / "source", Recipe(large, seed=5))
+    half = convert(source, tmp_path / "half", dtype="float16")
+    sizes = [(folder / "weights.hdf5").stat().st_size for folder in (source, half.folder)]
     assert 1.8 < sizes[0] / sizes[1] < 2
+    for name, values in datasets(half.folder / "weights.hdf5").items():
+        assert values.dtype == np.float16, name
     # 11 bits: each weight is off by at most 2^-11 of itself, and the layers are a few sums of such products.
     assert 0 < half.difference < 0.02
-    a, b = (load(done.folder).embed(SENTENCES)[0] for done in (single, half))
+    a, b = (load(folder).embed(SENTENCES)[0] for folder in (source, half.folder))
     assert 0 < np.abs(a - b).max() < 0.02
+
+
+def test_a_float16_model_becomes_a_float32_one_with_the_same_vectors(tmp_path: Path) -> None:
+    half = convert(SOURCE, tmp_path / "half", dtype="float16")
+    single = convert(half.folder, tmp_path / "single")
+    assert (half.difference > 0, single.difference) == (True, 0)
+    for name in ("weights.hdf5", "softmax_weights.hdf5"):
+        new, old = datasets(single.folder / name), datasets(half.folder / name)
+        assert new.keys() == old.keys()
+        for dataset, values in new.items():
+            assert values.dtype == np.float32
+            assert old[dataset].dtype == np.float16
+            np.testing.assert_array_equal(values, old[dataset])
+    models = [LanguageModel.load(done.folder) for done in (single, half)]
+    for a, b in zip(*(model.elmo.embed(SENTENCES) for model in models), strict=True):
+        assert a.dtype == np.float32
+        np.testing.assert_array_equal(a, b)
+    assert models[0].perplexity(SENTENCES) == models[1].perplexity(SENTENCES)
 
 
 def test_values_too_large_for_float16_leave_nothing(model_folder: Path, tmp_path: Path) -> None:

@@ -325,7 +325,7 @@ def test_a_saved_page_of_2000_occurrences_is_smaller_than_500_kb(
     monkeypatch.setattr(
         Elmo,
         "embed_corpus",
-        lambda self, texts, **_: (rng.normal(size=(3, len(tokens), 192)).astype(np.float32) for tokens in texts),
+        lambda self, texts, **_: (rng.normal(size=(3, len(tokens), 256)).astype(np.float32) for tokens in texts),
     )
     large = Explorer(model.elmo, language_model=model)
     with corpus_index(model.elmo, sentences) as large.index:

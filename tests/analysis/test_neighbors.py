@@ -98,10 +98,10 @@ def test_an_index_is_of_its_model_layer_and_text(elmo: Elmo, tmp_path: Path) -> 
             index.check(elmo, CORPUS, model_digest="b")
         with pytest.raises(InputError, match="another text"):
             index.check(elmo, CORPUS[:-1], model_digest="a")
-        with pytest.raises(InputError, match=r"shape \(192,\), not \(3,\)"):
+        with pytest.raises(InputError, match=rf"shape \({elmo.vector_size},\), not \(3,\)"):
             index.search(np.ones(3))
         with pytest.raises(InputError, match="k must be a positive"):
-            index.search(np.ones(192), 0)
+            index.search(np.ones(elmo.vector_size), 0)
 
 
 def test_an_index_of_all_layers_holds_the_vectors_and_finds_as_one_of_each(elmo: Elmo, tmp_path: Path) -> None:

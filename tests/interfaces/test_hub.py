@@ -429,7 +429,7 @@ def test_an_address_is_refused_with_the_model_to_take_instead() -> None:
 def test_the_examples_of_the_modules_page_run() -> None:
     elmo = hub.Module("tiny", trainable=True)
     embeddings = elmo(["the cat is on the mat", "dogs are in the fog"], signature="default", as_dict=True)["elmo"]
-    assert embeddings.shape == (2, 6, 192)
+    assert embeddings.shape == (2, 6, 256)
 
     elmo = hub.Module("tiny", trainable=True)
     tokens_input = [["the", "cat", "is", "on", "the", "mat"], ["dogs", "are", "in", "the", "fog", ""]]

@@ -213,7 +213,7 @@ def test_spacy_finds_the_component_of_an_installed_package_by_itself(tmp_path: P
         "nlp.add_pipe('elmo'); print(nlp('the bank').tensor.shape)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (0, "(2, 192)\n"), result.stderr
+    assert (result.returncode, result.stdout) == (0, "(2, 256)\n"), result.stderr
 
 
 def test_without_spacy_the_remedy_is_named() -> None:

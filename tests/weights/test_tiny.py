@@ -56,22 +56,23 @@ def test_the_folder_is_small_and_holds_the_published_layout() -> None:
             cell = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
             shapes = {name: found[f"{cell}/{name}"][0] for name in ("W_0", "B", "W_P_0")}
             assert shapes == {"W_0": (2 * p, 4 * d), "B": (4 * d,), "W_P_0": (d, p)}
-    assert {dtype for _, dtype in found.values()} == {np.dtype("float32")}
+    softmax = datasets(TINY / "softmax_weights.hdf5")
+    assert {dtype for _, dtype in [*found.values(), *softmax.values()]} == {np.dtype("float16")}
 
 
 def test_it_has_some_million_parameters(tiny: Elmo) -> None:
     n_parameters = sum(int(np.prod(shape)) for shape, _ in datasets(TINY / "weights.hdf5").values())
     assert 1_000_000 <= n_parameters <= 3_000_000
-    assert (tiny.n_layers, tiny.vector_size) == (2, 192)
+    assert (tiny.n_layers, tiny.vector_size) == (2, 256)
 
 
-def test_the_softmax_has_a_row_for_every_word() -> None:
+def test_the_softmax_has_a_row_for_every_word(tiny: Elmo) -> None:
     words = (TINY / "vocab.txt").read_text(encoding="utf-8").split("\n")
     assert words.pop() == "", "the last line ends"
     assert words[:3] == [SENTENCE_START, SENTENCE_END, UNKNOWN]
     assert len(set(words)) == len(words)
     shapes = {name: shape for name, (shape, _) in datasets(TINY / "softmax_weights.hdf5").items()}
-    assert shapes == {"softmax/W": (len(words), 96), "softmax/b": (len(words),)}
+    assert shapes == {"softmax/W": (len(words), tiny.vector_size // 2), "softmax/b": (len(words),)}
 
 
 def test_all_weights_are_finite() -> None:
