@@ -22,7 +22,6 @@ from weights import train_tiny as train
 train.OPTIONS["lstm"] |= {"projection_dim": 6, "dim": 10}
 train.OPTIONS["char_cnn"] |= {"filters": [[1, 4], [3, 8]], "embedding": {"dim": 4}}
 train.VOCABULARY_SIZE, train.N_SAMPLES, train.TOKENS_PER_BATCH, train.CHECKPOINT_EVERY = 20, 8, 40, 5
-train.FULL_SOFTMAX_FRACTION = 0.25
 %s
 sys.exit(train.main())
 """
