@@ -35,7 +35,8 @@ def test_the_page_computes_the_vectors_of_the_package(
     for text in SENTENCES:
         tokens = text.split()
         [expected] = elmo.embed([tokens])
-        np.testing.assert_allclose(embed(folder, tokens), expected, rtol=0, atol=2e-6)
+        scale = max(1, np.abs(expected).max())  # tiny's token vectors are large
+        np.testing.assert_allclose(embed(folder, tokens), expected, rtol=0, atol=2e-6 * scale)
 
 
 def test_the_page_runs_by_itself_and_imports_numpy_and_h5py_alone(tmp_path: Path) -> None:
