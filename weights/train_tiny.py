@@ -23,8 +23,8 @@ These choices keep it within hours on two CPU cores:
 * Each of ``N_WORKERS`` processes has one thread and its part of every batch.  Matrix products run in bfloat16 on
   processors that multiply it in hardware, in float32 on others.
 
-On virtual machines ``GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4000000000`` in the environment
-may speed it up much: the arrays of every step are then neither returned to the system nor mapped in small pages.
+On a virtual machine, these settings of the C library can double the speed, as the memory of a step is then kept for the
+next one and mapped in large pages: ``GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4000000000``
 
 A run is a function of the seed, the corpus, the device and the torch build.  It saves its state every
 ``CHECKPOINT_EVERY`` steps; the same command resumes from there after an interruption.  The learning rate falls over
