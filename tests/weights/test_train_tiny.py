@@ -135,6 +135,16 @@ def test_glosses_are_read_four_times(tmp_path: Path) -> None:
     assert done.stdout.split() == ["6", "<S>", "</S>", "<UNK>", "d", "b", "."]
 
 
+def test_the_written_weights_are_an_average_with_earlier_ones(folder: Path) -> None:
+    for share in ("0", "1"):
+        assert run_toy(folder, share, settings=f"train.EARLIER_SHARE = {share}").returncode == 0
+    last, earlier = weights_of(folder / "0"), weights_of(folder / "1")
+    for name, values in weights_of(folder / "whole").items():
+        expected = last[name].astype(np.float32) * 2 / 3 + earlier[name].astype(np.float32) / 3
+        np.testing.assert_allclose(values, expected, rtol=0, atol=2e-3 * max(1, np.abs(expected).max()), err_msg=name)
+        assert not np.array_equal(earlier[name], last[name]), name
+
+
 def test_the_weights_are_float16_and_load(folder: Path) -> None:
     assert {values.dtype for values in weights_of(folder / "whole").values()} == {np.dtype("float16")}
     model = LanguageModel.load(folder / "whole")
