@@ -417,9 +417,6 @@ def work(worker: int, arguments: argparse.Namespace, corpus: Corpus, heldout: Co
                 flush=True,
             )
             n_tokens, since, running, n_since = 0, time.perf_counter(), 0.0, 0
-        if step % CHECKPOINT_EVERY == 0 or step == n_steps:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "earlier": earlier}
-            save_state(arguments.state, state)
         if step % (4 * CHECKPOINT_EVERY) == 0 or step == n_steps:
             if step == n_steps and earlier:
                 share = EARLIER_SHARE
@@ -430,6 +427,10 @@ def work(worker: int, arguments: argparse.Namespace, corpus: Corpus, heldout: Co
                 flush=True,
             )
             write_model(model, corpus.vocabulary, arguments.out)
+        # After the model: a run that is killed in between repeats the last steps, and writes it.
+        if step % CHECKPOINT_EVERY == 0 or step == n_steps:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "earlier": earlier}
+            save_state(arguments.state, state)
     distributed.destroy_process_group()
 
 
