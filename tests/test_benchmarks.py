@@ -205,7 +205,8 @@ def test_tables_hold_the_figures(results_file: Path, results: Any, capsys: pytes
     ratio = results["reproducible"]["cases"]["batch 8"]["times_faster"]["reproducible=True"]
     assert rows[-1].startswith(f"| batch 8 | {ratio['median']:.2f} (")
     headings = ("Throughput", "Beside", "The same bits", "Growth", "LSTM layers", "Cost", "Start", "Peak", "Installed")
-    assert [line.startswith(f"### {h}") for h, line in zip(headings, re.findall("### .*", text), strict=True)]
+    found = [line for line in re.findall("### .*", text) if "AVX2" not in line]  # a table of AVX-512 machines only
+    assert all(line.startswith(f"### {h}") for h, line in zip(headings, found, strict=True))
 
 
 @pytest.mark.slow
@@ -217,7 +218,7 @@ def test_tables_go_between_the_marks_of_a_page(tmp_path: Path, results_file: Pat
         text = page.read_text(encoding="utf-8")
         assert text.startswith(f"before\n{BEGIN}\n")
         assert text.endswith(f"{END}\nafter\n")
-        assert text.count("### Throughput") == 1
+        assert text.count("### Throughput\n") == 1
         assert "old" not in text
     with pytest.raises(SystemExit, match="needs the two lines"):
         insert("no marks", "text")
