@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from numpy_elmo.errors import InputError, ModelNotFoundError, OptionsError, Weig
 from numpy_elmo.files import published
 from numpy_elmo.files.download import Digest, digest
 from numpy_elmo.files.find import find_model, pick_options, pick_safetensors, pick_torch_file, pick_weights
-from numpy_elmo.files.places import ZIP_ERRORS, Folder, to_path
+from numpy_elmo.files.places import Folder, Zip, to_path
 from numpy_elmo.files.published import ArchiveMember, Measure, PublishedFile, PublishedModel, RecordedRun
 from numpy_elmo.layers.arrays import Array
 
@@ -257,14 +256,14 @@ def _compare(file: PublishedFile | ArchiveMember, found: Digest) -> list[Check]:
 
 
 def _check_member(path: Path, member: ArchiveMember) -> list[Check]:
+    archive = Zip(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if Path(name).name == member.file_name]
-            if not names:
-                return [Check(f"{member.file_name}: there", "yes", "no", None, None, ok=False)]
-            with archive.open(names[0]) as opened:
-                return _compare(member, digest(cast("BinaryIO", opened)))
-    except ZIP_ERRORS as error:
+        names = [name for name in archive.names() if Path(name).name == member.file_name]
+        if not names:
+            return [Check(f"{member.file_name}: there", "yes", "no", None, None, ok=False)]
+        with archive.open_binary(names[0]) as file:
+            return _compare(member, digest(file))
+    except WeightsError as error:
         return [Check(f"{member.file_name}: can be read", "yes", f"no: {error}", None, None, ok=False)]
 
 

@@ -14,12 +14,17 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, Literal, TypeAlias, cast
 
 from numpy_elmo.errors import InputError, InputWarning
-from numpy_elmo.files.places import LZMAError, to_path
+from numpy_elmo.files.places import to_path
+
+# What is raised for a damaged file.
+_DAMAGED: tuple[type[Exception], ...] = (EOFError, zlib.error, OSError)
 
 with suppress(ImportError):  # Pythons that were built without them
     import bz2
 with suppress(ImportError):
     import lzma
+
+    _DAMAGED += (lzma.LZMAError,)
 
 EncodingErrors: TypeAlias = Literal["strict", "replace"]
 
@@ -105,7 +110,7 @@ def read_lines(
                         "or read it with encoding_errors='replace'"
                     ) from error
                 yield number, text.removesuffix("\n")
-        except (EOFError, zlib.error, LZMAError, OSError) as error:
+        except _DAMAGED as error:
             if "limit exceeded" in str(error):
                 raise InputError(f"{name} takes more than {_XZ_MEMORY >> 20} MiB to unpack; unpack it first") from error
             if packing and (not isinstance(error, OSError) or error.errno is None):

@@ -213,7 +213,8 @@ def _open_zip(archive: zipfile.ZipFile, n_bytes: int) -> tuple[dict[str, _View],
             raise DamagedError(f"{name!a:.100} is missing in it")
         if info.file_size > at_most or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DamagedError(f"{info.filename!a:.100} unpacks to {info.file_size:,} bytes, or in an unknown way")
-        return archive.read(info)
+        with archive.open(info) as file:
+            return file.read(at_most)  # without a number, Python unpacks up to 2 GiB of a false size
 
     def read(storage: _Storage) -> bytes:
         if storage.n_bytes > max_unpacked(n_bytes):

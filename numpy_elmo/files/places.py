@@ -19,16 +19,10 @@ from numpy_elmo.errors import ElmoError, InputError, InputTypeError, ModelNotFou
 from numpy_elmo.files.arrays import Arrays, max_unpacked
 from numpy_elmo.files.hdf5 import SIGNATURE, open_arrays
 
-try:
-    from lzma import LZMAError as LZMAError  # noqa: PLC0414 -- used elsewhere too
-except ImportError:  # a Python built without lzma, whose zipfile raises its own error
-    LZMAError = zipfile.BadZipFile  # type: ignore[assignment, misc]
-
 # What the standard library raises for a zip that is damaged or needs a missing module.
 ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
-    LZMAError,
     struct.error,
     EOFError,
     OSError,
@@ -175,33 +169,38 @@ class Zip:
 
     def read(self, name: str, kind: Kind) -> bytes:
         """Return the content of a small file."""
-        with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive, archive.open(name) as file:
+        with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive, self._open(archive, name) as file:
             return _bounded(file.read(kind.max_bytes + 1), kind, self.label(name))
 
     @contextmanager
     def open_binary(self, name: str) -> Iterator[BinaryIO]:
         """Open a file for sequential reading."""
         with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive:
-            self._check_size(archive, name)
-            with archive.open(name) as file:
-                yield cast("BinaryIO", file)
+            n_bytes, packed = archive.getinfo(name).file_size, self.path.stat().st_size
+            if n_bytes > max_unpacked(packed):
+                raise WeightsError(
+                    f"{self.label(name)} unpacks to {n_bytes:,} bytes, from a zip of {packed:,}, which "
+                    "no model does; fetch it from where it was published"
+                )
+            with self._open(archive, name) as file:
+                yield file
 
     @contextmanager
     def open_hdf5(self, name: str) -> Iterator[Arrays]:
         """Open an HDF5 file for reading, in memory, because a compressed file cannot be read at random."""
-        with _zip_errors(self.path), zipfile.ZipFile(self.path) as archive:
-            self._check_size(archive, name)
-            data = archive.read(name)
+        with self.open_binary(name) as file:
+            # Without a number, Python unpacks up to 2 GiB before it compares with the size that the zip states.
+            data = file.read(max_unpacked(self.path.stat().st_size))
         with open_arrays(io.BytesIO(data), self.label(name)) as arrays:
             yield arrays
 
-    def _check_size(self, archive: zipfile.ZipFile, name: str) -> None:
-        n_bytes, packed = archive.getinfo(name).file_size, self.path.stat().st_size
-        if n_bytes > max_unpacked(packed):
+    def _open(self, archive: zipfile.ZipFile, name: str) -> BinaryIO:
+        # Python unpacks what is packed in other ways without a bound.
+        if archive.getinfo(name).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise WeightsError(
-                f"{self.label(name)} unpacks to {n_bytes:,} bytes, from a zip of {packed:,}, which "
-                "no model does; fetch it from where it was published"
+                f"{self.label(name)} is not packed with Deflate, as in most zips; unpack the zip and give the folder"
             )
+        return cast("BinaryIO", archive.open(name))
 
 
 Place: TypeAlias = Folder | Zip

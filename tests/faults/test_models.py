@@ -264,6 +264,38 @@ def test_a_zip_bomb_is_refused(model_folder: Path, tmp_path: Path, member: str) 
     assert ("unpacks to 335,544,328 bytes" if member == "model.hdf5" else "larger than any options file") in found
 
 
+@needs_limits
+@pytest.mark.parametrize("form", ["model.zip", "weights.th"])
+def test_a_false_size_does_not_let_a_zip_unpack_to_more(model_folder: Path, tmp_path: Path, form: str) -> None:
+    path = tmp_path / form
+    if form == "model.zip":
+        zip_model(path, model_folder, {"model.hdf5": b"\x89HDF\r\n\x1a\n" + bytes(320 * MIB)})
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("archive/data.pkl", bytes(320 * MIB), compresslevel=1)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.infolist()[0].file_size = 1000
+        archive.comment = b"makes it write its table again"
+    found = outcome_with_memory(f"load({str(path)!r}, options={str(model_folder / 'options.json')!r})", LITTLE_MEMORY)
+    assert found.startswith("WeightsError")
+    assert "Bad CRC-32" in found
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("member", ["model.hdf5", "options.json"])
+def test_a_zip_that_python_unpacks_without_a_bound_is_refused(
+    model_folder: Path, tmp_path: Path, member: str, compression: int
+) -> None:
+    path = zip_model(tmp_path / "model.zip", model_folder, {})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content, compression if name == member else zipfile.ZIP_DEFLATED)
+    with pytest.raises(WeightsError, match=r"not packed with Deflate.*unpack the zip and give the folder"):
+        load(path)
+
+
 # -- zips and folders that point out of themselves -------------------------------------------------------------------
 
 
