@@ -153,7 +153,7 @@ def verify(model: str | os.PathLike[str], *, name: str | None = None) -> VerifyR
         found = find_model(path)
         elmo = load(found)
     except (OptionsError, WeightsError) as error:
-        checks.append(Check(name_of_check, "yes", str(error), None, None, ok=False))
+        checks.append(Check(name_of_check, "yes", _without_folder(error, path), None, None, ok=False))
         notes.append("no vectors were computed, since the model cannot be loaded")
         return _report(model, row, checks, notes, files)
     checks.append(Check(name_of_check, "yes", "yes", None, None, ok=True))
@@ -264,7 +264,13 @@ def _check_member(path: Path, member: ArchiveMember) -> list[Check]:
         with archive.open_binary(names[0]) as file:
             return _compare(member, digest(file))
     except WeightsError as error:
-        return [Check(f"{member.file_name}: can be read", "yes", f"no: {error}", None, None, ok=False)]
+        found = f"no: {_without_folder(error, path)}"
+        return [Check(f"{member.file_name}: can be read", "yes", found, None, None, ok=False)]
+
+
+def _without_folder(error: Exception, path: Path) -> str:
+    """Return a message that names a model without the folder that it is in, since reports are published."""
+    return str(error).replace(f"{path.parent}{os.sep}", "")
 
 
 def _path_of(path: Path, file: PublishedFile) -> Path | None:

@@ -263,6 +263,23 @@ def test_the_weights_in_an_archive_are_checked(damaged: bool, tmp_path: Path, mo
     assert failed(report.checks) == (["model.hdf5: sha256"] if damaged else [])
 
 
+def test_what_is_found_in_damaged_files_names_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_model(tmp_path / "model", SMALL["base"])
+    model = published.lookup("nlpl-77")
+    model = replace(model, files=(replace(model.files[0], members=(ArchiveMember("model.hdf5", 1000, None),)),))
+    monkeypatch.setattr(published, "table", lambda: {"nlpl-77": model})
+    with zipfile.ZipFile(tmp_path / "77.zip", "w") as archive:
+        archive.writestr("model.hdf5", bytes(1000))
+        archive.write(folder / "options.json", "options.json")
+    whole = (tmp_path / "77.zip").read_bytes()
+    (tmp_path / "77.zip").write_bytes(whole.replace(bytes(1000), bytes(999) + b"x"))
+    perturb(folder, by=math.nan)
+    for path, expected in ((tmp_path / "77.zip", "77.zip is a damaged zip"), (folder, "model/weights.hdf5")):
+        found = [str(check.found) for check in verify(path).checks]
+        assert any(expected in text for text in found), found
+        assert not any(str(tmp_path) in text for text in found), found
+
+
 def test_the_embedded_model_verifies(tmp_path: Path) -> None:
     report = verify("tiny")
     assert report.ok
