@@ -13,38 +13,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from measure_tiny import TrigramModel, read_sentences, trigrams
+from measure_tiny import Floats, fit_trigrams, read_sentences, rows_of, trigram_scores
 
 from numpy_elmo import LanguageModel
 from numpy_elmo.analysis.pairs import Accuracy, compare, read_pairs, score_pairs
-from numpy_elmo.files.vocabulary import UNKNOWN
-from numpy_elmo.network.characters import SENTENCE_END, SENTENCE_START
 
 HERE = Path(__file__).parent
-
-
-class Trigrams:
-    """The log-probabilities (N, 2) that a trigram model of each direction gives to N sentences."""
-
-    def __init__(self, corpus: Path, vocabulary: tuple[str, ...]) -> None:
-        self._row = {word: row for row, word in enumerate(vocabulary)}
-        train = [self._ids(sentence) for sentence in read_sentences(corpus / "train.txt")]
-        self._models = [
-            TrigramModel(trigrams([ids[::step] for ids in train]), len(vocabulary), start=train[0][::step][0])
-            for step in (1, -1)
-        ]
-
-    def _ids(self, sentence: list[str] | tuple[str, ...]) -> list[int]:
-        return [self._row.get(word, self._row[UNKNOWN]) for word in (SENTENCE_START, *sentence, SENTENCE_END)]
-
-    def __call__(self, sentences: list[tuple[str, ...]]) -> npt.NDArray[np.float64]:
-        scores = [
-            [np.log(model.probabilities(trigrams([self._ids(sentence)[::step]]))).sum() for sentence in sentences]
-            for model, step in zip(self._models, (1, -1), strict=True)
-        ]
-        return np.array(scores).T
 
 
 def table(name: str, rows: list[Accuracy]) -> list[str]:
@@ -66,8 +40,14 @@ def main() -> None:
     pairs, model = read_pairs(arguments.pairs), LanguageModel.load(arguments.model)
     print("\n".join(table(arguments.model, score_pairs(model, pairs).accuracies())))
     if arguments.corpus:
-        rows = compare(pairs, Trigrams(arguments.corpus, model.vocabulary), frozenset(model.vocabulary)).accuracies()
-        print("\n" + "\n".join(table("trigram", rows)))
+        row = {word: k for k, word in enumerate(model.vocabulary)}
+        train = read_sentences(arguments.corpus / "train.txt")
+        models = fit_trigrams([rows_of(tokens, row) for tokens in train], len(row))
+
+        def log_probs(sentences: list[tuple[str, ...]]) -> Floats:
+            return trigram_scores(models, [rows_of(tokens, row) for tokens in sentences])
+
+        print("\n" + "\n".join(table("trigram", compare(pairs, log_probs, frozenset(row)).accuracies())))
 
 
 if __name__ == "__main__":

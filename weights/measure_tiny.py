@@ -1,4 +1,4 @@
-"""Measure the small model of ``weights/tiny``: every figure in its README comes from here.
+"""Measure the small model of ``weights/tiny``: the tables of its README come from here.
 
     python weights/measure_tiny.py --corpus CORPUS_DIR
 
@@ -14,7 +14,7 @@
   sentence of its word, by the cosine of the word's vectors, has the same sense.
 * **Cloze pairs**: ``cloze.json`` holds beginnings of sentences with a likely and an unlikely next word.  A pair is
   right if the likely word has the larger forward probability.  ``everyday.json`` (everyday knowledge) and
-  ``agreement.json`` (a verb after a distractor) are of the same form.
+  ``agreement.json`` (a verb after a distractor) have the same form.
 * **Minimal pairs**: ``minimal_pairs.jsonl`` holds pairs of sentences in the format of BLiMP (arXiv:1912.00582).  A
   pair is right if the good sentence has the larger log-probability, ``</S>`` included; forward, and both directions
   added up.
@@ -29,6 +29,7 @@ import json
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -58,7 +59,7 @@ def read_sentences(path: Path) -> list[list[str]]:
         return [tokens for line in file if (tokens := line.split())]
 
 
-def rows_of(tokens: list[str], row: dict[str, int]) -> list[int]:
+def rows_of(tokens: Sequence[str], row: dict[str, int]) -> list[int]:
     """Return the rows of a sentence with its boundaries; `row` has the row of every word."""
     return [row[SENTENCE_START], *(row.get(token, row[UNKNOWN]) for token in tokens), row[SENTENCE_END]]
 
@@ -103,7 +104,7 @@ class NgramOrder:
     """
 
     def __init__(self, ngrams: Ints, counts: Ints, n_words: int) -> None:
-        # ngrams is sorted and has no duplicates, so the n-grams of one context stand together.
+        # ngrams is sorted and has no duplicates, so the n-grams of one context are next to each other.
         taken = discounts(counts)[np.minimum(counts, 3)]
         self.n_words = n_words
         self.ngrams = ngrams
@@ -126,7 +127,7 @@ class TrigramModel:
 
     The highest order counts trigrams.  The ones below count the different words that an n-gram follows, except that
     an n-gram at the beginning of a sentence, which follows nothing, keeps the number of its occurrences.  Below the
-    unigrams all words are alike.
+    unigrams all words are equally likely.
 
     Parameters
     ----------
@@ -322,8 +323,8 @@ def measure(model: Path, corpus: Path | None, other: Path | None = None) -> dict
     language_model = LanguageModel.load(model)
     words = json.loads((HERE / "senses.json").read_text(encoding="utf-8"))
     figures: dict[str, Any] = {"senses": sense_accuracies(language_model.elmo, words)}
-    for name in NEXT_WORDS:
-        pairs = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+    next_words = {name: json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in NEXT_WORDS}
+    for name, pairs in next_words.items():
         wrong = [pair for pair in pairs if not ranks_right(language_model, pair)]
         figures[name] = {"pairs": len(pairs), "right": len(pairs) - len(wrong), "wrong": wrong}
     lines = (HERE / "minimal_pairs.jsonl").read_text(encoding="utf-8").splitlines()
@@ -339,8 +340,7 @@ def measure(model: Path, corpus: Path | None, other: Path | None = None) -> dict
 
     train = read_sentences(corpus / "train.txt")
     frequency = Counter(token for sentence in train for token in sentence)
-    for name in NEXT_WORDS:
-        pairs = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+    for name, pairs in next_words.items():
         figures[name]["right by frequency"] = sum(frequency[p["likely"]] > frequency[p["unlikely"]] for p in pairs)
     row = {word: i for i, word in enumerate(language_model.vocabulary)}
     train_rows = [rows_of(tokens, row) for tokens in train]
@@ -412,10 +412,12 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     corpus = arguments.corpus
-    if corpus is None or not (corpus / "train.txt").exists() or any(not (corpus / name).exists() for name in HELD_OUT):
-        place = "no --corpus was given" if corpus is None else f"{corpus} has no {', '.join(('train.txt', *HELD_OUT))}"
-        print(f"measure_tiny.py: {place}: perplexities are not measured", file=sys.stderr)
-        corpus = None
+    if corpus is None:
+        if arguments.other:
+            parser.error("--other needs --corpus")
+        print("measure_tiny.py: no --corpus was given: perplexities are not measured", file=sys.stderr)
+    elif missing := [name for name in ("train.txt", *HELD_OUT) if not (corpus / name).exists()]:
+        parser.error(f"{corpus} has no {', '.join(missing)}; see weights/tiny/README.md")
     figures = measure(arguments.model, corpus, arguments.other)
     if arguments.json:
         print(json.dumps(figures, indent=1))
