@@ -116,7 +116,7 @@ def test_a_text_is_pooled_from_its_tokens_and_an_empty_one_is_zero(tiny: Elmo) -
     assert found.dtype == np.float32
     for text, row in zip(TEXTS, found, strict=True):
         [vectors] = tiny.embed([text.split()], layers="top")
-        np.testing.assert_allclose(row, vectors.mean(axis=0) if text else 0 * row, rtol=0, atol=2e-6)
+        np.testing.assert_allclose(row, vectors.mean(axis=0) if text else 0 * row, rtol=0, atol=5e-6)
 
 
 def test_all_layers_stand_one_after_the_other(tiny: Elmo) -> None:

@@ -17,7 +17,7 @@ from numpy_elmo.errors import InputError
 from numpy_elmo.layers.arrays import Array
 from numpy_elmo.network.threads import VARIABLE, Workers, chosen_threads
 
-# Of the largest value.  Products of other shapes add up in another order; tiny's values come to 6.
+# Of the largest value.  Products of other shapes add up in another order; tiny's values come to 8.
 TOLERANCE = 2e-6
 
 WORDS = ["the", "The", "bank", "of", "river", "money", "naïve", "東京", "🙂", "a" * 60, "<S>", ","]
