@@ -198,7 +198,7 @@ class Zip:
         # Python unpacks what is packed in other ways without a bound.
         if archive.getinfo(name).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise WeightsError(
-                f"{self.label(name)} is not packed with Deflate, as in most zips; unpack the zip and give the folder"
+                f"{self.label(name)} is packed in an unusual way, not with Deflate; unpack the zip and give the folder"
             )
         return cast("BinaryIO", archive.open(name))
 

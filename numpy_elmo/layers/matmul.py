@@ -13,6 +13,7 @@ and multiplies at most `GROUP_ROWS` rows at a time, so that a block stays in the
 
 **Bits.**  A BLAS picks its kernel by the shape, so the last bits of a row can differ between a batch of 64 rows and the
 row alone.  A `Form` fixes the number of rows: at least 4 (AVX-512 kernels) or exactly 8 (AVX2), filled up with zeros.
+A BLAS also cuts long sums by itself, in places that depend on the shape, so sums are added up from shorter parts.
 `keeps_bits` tests whether that holds on this machine.
 
 A plain ndarray in place of a `Matrix` gives the same product.  It is what the tests compare with.
@@ -29,8 +30,8 @@ from numpy_elmo.errors import InputError
 from numpy_elmo.layers.arrays import Array, read_only
 from numpy_elmo.layers.blas import SMALL_MATRIX_KERNELS, kernel
 
-# Terms that one product adds up.  A sum of D float32 products rounds after every term, and a sum of partial sums rounds
-# less: in one piece, the error of the projection at D = 1024 was larger than TensorFlow's own.
+# Most terms that one product adds up.  A sum of D float32 products rounds after every term, and a sum of partial sums
+# rounds less: in one piece, the error of the projection at D = 1024 was larger than TensorFlow's own.
 PARTIAL_SUM = 512
 BLOCK_COLUMNS = 64
 SMALL_KERNEL_ROWS = 256  # of a block: small kernels add term by term, so their sums round more than packed kernels'
@@ -50,7 +51,8 @@ class Form:
 
     rows: int = 1  # of each product: at least so many,
     exactly: bool = False  # or exactly so many
-    blocks: int = 0  # rows of the blocks that large weights are cut into; 0 for one piece
+    # Rows of the blocks that large weights are cut into, and terms of the partial sums of others.
+    blocks: int = 0  # 0: nothing is cut, and partial sums have `PARTIAL_SUM` terms
 
     def groups(self, n: int, most: int) -> tuple[int, int]:
         """Return the number of products for n rows, and the rows of each, of `most` at the most if it is a choice."""
@@ -203,7 +205,7 @@ def _filled(x: Array, n: int) -> Array:
 
 
 def _sum_of_parts(x: Array, W: Array, terms: int, out: Array | None) -> Array:
-    """Return ``x @ W``, added up from parts of at most so many terms."""
+    """Return ``x @ W``, added up from parts of at most `terms` terms."""
     product: Array = np.matmul(x[..., :terms], W[:terms], out=out)
     for start in range(terms, len(W), terms):
         part = slice(start, start + terms)

@@ -133,10 +133,13 @@ def test_in_the_form_that_was_found_a_row_has_the_same_bits_alone(rows: int, see
             np.testing.assert_array_equal(x[k : k + 1] @ matrix, together[k : k + 1])
 
 
-@pytest.mark.parametrize("P", [96, 128, 256, 512])
+@pytest.mark.parametrize("P", [96, 128, 256, 512])  # 96 is no multiple of 64
 @pytest.mark.parametrize("K", [512, 1024, 2048])
 def test_with_small_kernels_the_bits_of_projections_are_kept_by_default(K: int, P: int) -> None:
-    """Those of AllenNLP's small model and of ``tiny`` are too small to be cut, and longer than the BLAS's own sums."""
+    """Those of AllenNLP's small model and of ``tiny`` are too small to be cut, and longer than the BLAS's own sums.
+
+    Other kernels promise nothing by default, and there this checks nothing.
+    """
     with one_thread():
         assert chosen_form([random_weights(0, K, P)], None)[1] or kernel() not in SMALL_MATRIX_KERNELS
 

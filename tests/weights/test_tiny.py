@@ -109,7 +109,7 @@ def accuracies(tiny: Elmo) -> dict[str, Any]:
 
 def test_vectors_of_a_word_cluster_by_its_sense(accuracies: dict[str, Any]) -> None:
     layer_0, layer_1, layer_2 = accuracies["all"]
-    n = np.array([len(lines) for by_sense in SENSES.values() for lines in by_sense.values()])  # of both senses alike
+    n = np.array([len(lines) for by_sense in SENSES.values() for lines in by_sense.values()])  # per sense
     by_chance = np.average((n - 1) / (2 * n - 1), weights=n)
     assert layer_0 == pytest.approx(by_chance), "layer 0 knows no context"
     assert max(layer_1, layer_2) > by_chance + 0.2
