@@ -83,6 +83,7 @@ def _style(theme: str) -> Iterator[None]:
         "axes.axisbelow": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
+        "axes.ymargin": 0.1,  # the highest point is drawn whole
         "grid.color": grid,
         "legend.frameon": False,
         "font.size": 11,
