@@ -196,14 +196,29 @@ def test_the_command_prints_every_figure(
     assert "by frequency alone" in shown
 
 
-@pytest.mark.parametrize("corpus", [[], ["--corpus", "nowhere"]], ids=["none given", "not there"])
 def test_without_a_corpus_the_command_says_so_and_measures_the_rest(
-    folder: Path, corpus: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(measure, "N_SHUFFLES", 2)
-    monkeypatch.setattr(sys, "argv", ["measure_tiny.py", "--model", str(folder / "model"), *corpus])
+    monkeypatch.setattr(sys, "argv", ["measure_tiny.py", "--model", str(folder / "model")])
     assert measure.main() == 0
     said = capsys.readouterr()
     assert "perplexities are not measured" in said.err
     assert "perplexity" not in said.out
     assert "| bank |" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--corpus", "nowhere"], "nowhere has no train.txt, heldout-modern.txt, heldout.txt"),
+        (["--other", "model"], "--other needs --corpus"),
+    ],
+)
+def test_figures_that_were_asked_for_are_not_left_out(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["measure_tiny.py", *arguments])
+    with pytest.raises(SystemExit):
+        measure.main()
+    assert message in capsys.readouterr().err
