@@ -34,7 +34,7 @@ import numpy as np
 from numpy_elmo.errors import ElmoError, WeightsError
 from numpy_elmo.files.arrays import DamagedError, Stored, Tensor, TensorFile, max_unpacked
 from numpy_elmo.files.pickles import unpickle
-from numpy_elmo.files.places import ZIP_ERRORS, Place
+from numpy_elmo.files.places import PACKINGS, ZIP_ERRORS, Place
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that starts such a stream
 MAX_PICKLE_BYTES = 1 << 20  # AllenNLP's models need less than 100 kilobytes
@@ -211,7 +211,7 @@ def _open_zip(archive: zipfile.ZipFile, n_bytes: int) -> tuple[dict[str, _View],
         info = members.get(f"{folder}{name}")
         if info is None:
             raise DamagedError(f"{name!a:.100} is missing in it")
-        if info.file_size > at_most or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if info.file_size > at_most or info.compress_type not in PACKINGS:
             raise DamagedError(f"{info.filename!a:.100} unpacks to {info.file_size:,} bytes, or in an unknown way")
         with archive.open(info) as file:
             return file.read(at_most)  # without a number, Python unpacks up to 2 GiB of a false size

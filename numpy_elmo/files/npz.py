@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from numpy_elmo.files.arrays import max_unpacked
-from numpy_elmo.files.places import ZIP_ERRORS
+from numpy_elmo.files.places import PACKINGS, ZIP_ERRORS
 from numpy_elmo.layers.arrays import Array
 
 # What is raised where an npz file is damaged.
@@ -56,8 +56,7 @@ class NpzFile:
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
         info = self._archive.getinfo(f"{name}.npy")
-        # Python unpacks other kinds without a bound.
-        if info.file_size > self._max_bytes or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if info.file_size > self._max_bytes or info.compress_type not in PACKINGS:
             raise zipfile.BadZipFile(f"{name!r} unpacks to {info.file_size:,} bytes, or in an unusual way")
         with self._archive.open(info) as member:
             yield member

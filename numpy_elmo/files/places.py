@@ -32,6 +32,9 @@ ZIP_ERRORS = (
     RuntimeError,
 )
 
+# How a file in a zip may be packed: Python unpacks what is packed in other ways without a bound.
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
 
 class Kind(NamedTuple):
     """A kind of small file, read whole: its name in messages, its largest size, and the error for another file."""
@@ -195,8 +198,7 @@ class Zip:
             yield arrays
 
     def _open(self, archive: zipfile.ZipFile, name: str) -> BinaryIO:
-        # Python unpacks what is packed in other ways without a bound.
-        if archive.getinfo(name).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if archive.getinfo(name).compress_type not in PACKINGS:
             raise WeightsError(
                 f"{self.label(name)} is packed in an unusual way, not with Deflate; unpack the zip and give the folder"
             )
